@@ -1,0 +1,30 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("ci", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with real CME files; its licence does not allow a copy in this repository."""
+    where = os.environ.get("SPYMASTER_REAL_DATA")
+    if not where:
+        pytest.skip(reason="SPYMASTER_REAL_DATA is not set: it names the folder with real CME files")
+    folder = Path(where)
+    assert folder.is_dir(), f"SPYMASTER_REAL_DATA={folder} is not a folder"
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_esh4(real_data: Path) -> Path:
+    """The real hour: ESH4, 2023-12-25, DBN v1."""
+    return real_data / "nautilus_trader" / "esh4-glbx-mdp3-20231225.mbo.dbn.zst"
