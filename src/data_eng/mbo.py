@@ -55,7 +55,7 @@ class MboColumns(NamedTuple):
     sequence: npt.NDArray[np.uint32]
 
     @property
-    def count(self) -> int:
+    def rows(self) -> int:
         """Number of records."""
         return len(self.ts_event)
 
@@ -93,7 +93,8 @@ class MboColumns(NamedTuple):
 
     def part(self, start: int, stop: int) -> MboColumns:
         """Records start:stop as views."""
-        return MboColumns(*(column[start:stop] for column in self))
+        columns: tuple[Any, ...] = self
+        return MboColumns(*(column[start:stop] for column in columns))
 
 
 BRONZE_MBO_COLUMNS: Final = (

@@ -143,9 +143,13 @@ class Table:
         if pa.types.is_floating(c.type):
             bad = len(array) - array.null_count - (pc.sum(pc.is_finite(array)).as_py() or 0)
             if bad:
-                raise SchemaError(f"{at}.{c.name} holds {bad} NaN or infinite values, expected finite numbers")
+                raise SchemaError(
+                    f"{at}.{c.name} holds {bad} NaN or infinite values, expected finite numbers"
+                )
         if c.values is not None:
-            words = set(pc.unique(array.cast(pa.string()) if pa.types.is_dictionary(c.type) else array).to_pylist())
+            words = set(
+                pc.unique(array.cast(pa.string()) if pa.types.is_dictionary(c.type) else array).to_pylist()
+            )
             foreign = sorted(str(w) for w in words - set(c.values) if w is not None)
             if foreign:
                 raise SchemaError(f"{at}.{c.name} holds {foreign[:5]}, expected one of {list(c.values)}")
@@ -155,7 +159,9 @@ class Table:
             if low is None:
                 return
             if (c.lo is not None and low < c.lo) or (c.hi is not None and high > c.hi):
-                raise SchemaError(f"{at}.{c.name} spans [{low}, {high}], expected {c.range_text} {c.unit}".rstrip())
+                raise SchemaError(
+                    f"{at}.{c.name} spans [{low}, {high}], expected {c.range_text} {c.unit}".rstrip()
+                )
 
     def _check_key(self, data: pa.Table | pa.RecordBatch, at: str) -> None:
         if not self.key or data.num_rows < 2:
