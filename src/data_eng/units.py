@@ -6,6 +6,8 @@ from typing import Final
 
 PRICE_SCALE: Final = 1e-9
 """points per unit of price_int"""
+PRICES_PER_POINT: Final = 1_000_000_000
+"""price_int / this is the correctly rounded double in points; price_int * 1e-9 is one ulp off at times"""
 UNDEF_PRICE: Final = 9_223_372_036_854_775_807
 """int64 max: DBN's "no price" """
 TICK_INT: Final = 250_000_000

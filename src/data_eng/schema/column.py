@@ -140,7 +140,13 @@ class Table:
         self._check_key(data, at)
 
     def _check_values(self, c: Column, array: pa.ChunkedArray | pa.Array, at: str) -> None:
-        if pa.types.is_floating(c.type):
+        physical = c.type
+        if pa.types.is_list(physical):
+            # a list column is held to the same rules element by element
+            array, physical = pc.list_flatten(array), physical.value_type
+            if array.null_count:
+                raise SchemaError(f"{at}.{c.name} holds {array.null_count} nulls inside lists, expected none")
+        if pa.types.is_floating(physical):
             bad = len(array) - array.null_count - (pc.sum(pc.is_finite(array)).as_py() or 0)
             if bad:
                 raise SchemaError(

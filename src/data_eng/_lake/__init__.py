@@ -1,0 +1,1 @@
+"""Rooms behind the door `data_eng.lake`; nothing outside imports them."""

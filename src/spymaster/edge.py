@@ -1,0 +1,72 @@
+"""Where a command meets the shell: exit codes, error texts, JSON.
+
+Exit codes (spec 11): 0 pass, 1 fail, 2 usage or missing data. A `SpymasterError` is one clear message
+on standard error; any other exception is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cyclopts import App
+
+from data_eng.errors import SpymasterError
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+def run_app(app: App, tokens: Sequence[str] | None = None) -> int:
+    """Parse `tokens` (default: the command line), run the command, and return its exit code."""
+    try:
+        result = app(None if tokens is None else list(tokens), result_action="return_value")
+        sys.stdout.flush()
+    except SpymasterError as error:
+        complain(f"{app.name[0]}: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain(f"{app.name[0]}: interrupted")
+        return EXIT_FAILED
+    except BrokenPipeError:  # the reader of a pipe went away (`| head`): nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    return result if isinstance(result, int) else EXIT_OK
+
+
+def run_script(command: Callable[..., int]) -> NoReturn:
+    """Body of a script: `command` with its own options, named after the script. Exits."""
+    app = App(name=Path(sys.argv[0]).name, version_flags=())
+    app.default(command)
+    sys.exit(run_app(app))
+
+
+def say(*lines: str) -> None:
+    """Lines of an answer, on standard output."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def say_json(document: Any) -> None:
+    """An answer as one JSON document on standard output, keys sorted."""
+    say(json.dumps(document, indent=2, sort_keys=True))
+
+
+def complain(text: str) -> None:
+    """What went wrong, on standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def size_text(size_bytes: int) -> str:
+    """Bytes for people: ``1.2 MB`` (powers of ten)."""
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
