@@ -5,13 +5,14 @@ states (icebergs, sweeps, auctions, self-matches, aggressive modifies, snapshots
 `wild_streams()`: anything a feed, or a flipped bit, could deliver; nothing is consistent on purpose.
 
 Both draw a short list of moves and play it into at most 150 records, so that a failing stream shrinks to the
-moves that matter. Prices and order ids are few, so that collisions happen. A stream never holds more than one
-long silence: an hour of it is 3,600 windows for the twin.
+moves that matter. Prices and order ids are few, so that collisions happen. A stream holds one long silence at
+most; hours of it (`silences=HOURS`) cost the twin 3,600 windows each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -75,7 +76,9 @@ TIME_STEPS = (
     TO_BEFORE_BOUNDARY,
     LONG,
 )
-SILENCES = (3 * SECOND, 5 * SECOND, 90 * SECOND, 90 * SECOND, 600 * SECOND, 3_600 * SECOND, 10_800 * SECOND)
+SILENCES = (*[2 * SECOND] * 6, *[5 * SECOND] * 2, 90 * SECOND, 600 * SECOND)
+HOURS = (3_600 * SECOND, 10_800 * SECOND)
+"""for `silences=`: every window of them is a row of each table, so ask for them where they matter"""
 MIN_MOVES = (1, 10, 30, 45)
 """left alone, Hypothesis draws short lists; deep states need long ones, and shrinking returns to the first"""
 LAYOUTS = ("modern", "legacy", "legacy-168")
@@ -117,7 +120,7 @@ def cuts(n: int) -> st.SearchStrategy[list[int]]:
 def chunks(records: Sequence[T], positions: Sequence[int]) -> list[Sequence[T]]:
     """`records` cut at the sorted `positions`; concatenated again they are `records`."""
     edges = [0, *positions, len(records)]
-    return [records[start:stop] for start, stop in zip(edges, edges[1:], strict=False)]
+    return [records[start:stop] for start, stop in pairwise(edges)]
 
 
 @st.composite
@@ -151,7 +154,7 @@ class _Clock:
     def __init__(self, start_ns: int, silence_ns: int) -> None:
         self.now = start_ns
         self.silence = silence_ns
-        self.pauses_left = 2  # 90 s steps; each is 90 rows of every table
+        self.pauses_left = 1  # steps of 90 s; each is 90 rows of every table
 
     def step(self, step: int) -> int:
         if step == 90 * SECOND:
@@ -330,7 +333,7 @@ class _Market:
         self.emit(rows)
 
     def aggressive_modify(self, a: int, b: int, c: int) -> None:
-        """A resting order is modified across: its own F first, F on the other side, then C or M of its own."""
+        """A resting order is modified across: its own F first, F of the other side, then its own C or M."""
         order_id = self.pick(a)
         if order_id is None:
             self.add(a, b, c)
@@ -508,6 +511,7 @@ def tidy_streams(
     layout: str | None = None,
     foreign: bool = True,
     max_records: int = MAX_RECORDS,
+    silences: Sequence[int] = SILENCES,
 ) -> list[Rec]:
     """A legal market: an initial snapshot in any layout, or R, or nothing; then moves, one event each.
 
@@ -515,7 +519,7 @@ def tidy_streams(
     instrument may stand between any two records, also inside an event.
     """
     clock = _Clock(BASE_NS + draw(st.sampled_from([0, 0, 1, 500_000_000, 999_999_999])), 0)
-    clock.silence = draw(st.sampled_from(SILENCES)) if draw(st.integers(0, 9)) == 9 else 2 * SECOND
+    clock.silence = draw(st.sampled_from(silences))
     market = _Market(clock)
     start = layout or draw(st.sampled_from([*LAYOUTS, "clear", "nothing"]))
     if start in LAYOUTS:
@@ -582,7 +586,9 @@ def with_foreign_records(draw: st.DrawFn, recs: Sequence[Rec]) -> list[Rec]:
 # ---- wild: anything --------------------------------------------------------------------------------------
 
 ORDER_IDS = (1, 2, 3, 4, 5, 6, 7, 0, MAX_ORDER_ID, 2**63)
-NEAR_PRICES = tuple(CENTRE + ticks * TICK for ticks in (-21, -20, -15, -6, -3, -2, -1, 0, 1, 2, 3, 6, 15, 20, 21))
+NEAR_PRICES = tuple(
+    CENTRE + ticks * TICK for ticks in (-21, -20, -15, -6, -3, -2, -1, 0, 1, 2, 3, 6, 15, 20, 21)
+)
 ODD_PRICES = (
     CENTRE + 600 * TICK,
     CENTRE + 601 * TICK,
@@ -669,7 +675,9 @@ _single = st.builds(
 def _loose_events(draw: st.DrawFn) -> list[_Draft]:
     """T F.. C/M.. over any ids and quantities: icebergs, auctions and aggressor legs arise by chance."""
     shape = draw(
-        st.sampled_from(["TFC", "TFM", "TFFCC", "TFTFCM", "TFCA", "TFFMM", "FC", "FM", "TFA", "AC", "CA", "TFR"])
+        st.sampled_from(
+            ["TFC", "TFM", "TFFCC", "TFTFCM", "TFCA", "TFFMM", "FC", "FM", "TFA", "AC", "CA", "TFR"]
+        )
     )
     side = draw(st.sampled_from([ASK, BID]))
     auction = draw(st.integers(0, 7)) == 7
@@ -705,7 +713,9 @@ def _loose_snapshots(draw: st.DrawFn) -> list[_Draft]:
             max_size=8,
         )
     )
-    age = draw(st.sampled_from([0, 300_000_000, 500_000_000, 2 * SECOND, 3_600 * SECOND, 60 * 3_600 * SECOND]))
+    age = draw(
+        st.sampled_from([0, 300_000_000, 500_000_000, 2 * SECOND, 3_600 * SECOND, 60 * 3_600 * SECOND])
+    )
     bad = F_MAYBE_BAD_BOOK if draw(st.integers(0, 9)) == 9 else 0
     drafts = [_Draft(0, *row, SNAPSHOT | bad, event_shift_ns=-age) for row in rows]
     if layout == "modern" or not drafts:
@@ -717,7 +727,9 @@ def _loose_snapshots(draw: st.DrawFn) -> list[_Draft]:
 
 
 @st.composite
-def wild_streams(draw: st.DrawFn, *, max_records: int = MAX_RECORDS) -> list[Rec]:
+def wild_streams(
+    draw: st.DrawFn, *, max_records: int = MAX_RECORDS, silences: Sequence[int] = SILENCES
+) -> list[Rec]:
     """Anything: broken grammar, unknown and repeated ids, bad prices and sizes, late records, snapshots."""
     blocks: list[list[_Draft]] = draw(
         st.lists(
@@ -727,7 +739,7 @@ def wild_streams(draw: st.DrawFn, *, max_records: int = MAX_RECORDS) -> list[Rec
         )
     )
     clock = _Clock(BASE_NS + draw(st.sampled_from([0, 0, 1, 500_000_000, 999_999_999])), 0)
-    clock.silence = draw(st.sampled_from(SILENCES)) if draw(st.integers(0, 9)) == 9 else 2 * SECOND
+    clock.silence = draw(st.sampled_from(silences))
     recs: list[Rec] = []
     for draft in [draft for block in blocks for draft in block][:max_records]:
         now = clock.step(draft.step_ns)
@@ -749,9 +761,9 @@ def wild_streams(draw: st.DrawFn, *, max_records: int = MAX_RECORDS) -> list[Rec
     return recs
 
 
-def any_streams() -> st.SearchStrategy[list[Rec]]:
-    """Tidy or wild."""
-    return st.one_of(tidy_streams(), wild_streams())
+def any_streams(*, silences: Sequence[int] = SILENCES) -> st.SearchStrategy[list[Rec]]:
+    """Tidy or wild; with `silences=HOURS` each may hold one silence of one or three hours."""
+    return st.one_of(tidy_streams(silences=silences), wild_streams(silences=silences))
 
 
 def describe(recs: Iterable[Rec]) -> list[dict[str, Any]]:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from data_eng.errors import SpymasterError
+from data_eng.lake import DEFAULT_ROOT, Lake, Manifest
 from data_eng.params import PARAM_NAMES, RunParams
 from data_eng.planner import Planner, Request
 from data_eng.schema import TABLES
 from data_eng.stage import SELECTION, Stage, StageError
-
-if TYPE_CHECKING:
-    from data_eng.lake import Lake, Manifest
 
 Health = Literal["fresh", "stale", "damaged", "orphaned"]
 
@@ -45,12 +43,15 @@ class PartitionHealth:
         return dict(self.__dict__)
 
 
-def rebuild_command(dataset: str, symbol: str, dt: str) -> str:
+def rebuild_command(lake: Lake, dataset: str, symbol: str, dt: str) -> str:
     """Command that makes the partition again."""
+    where = f"--dt {dt}" + (f" --lake {lake.root}" if str(lake.root) != DEFAULT_ROOT else "")
     if dataset == SELECTION:
-        return f"spymaster ingest --dt {dt}"
+        return f"spymaster ingest {where}"
+    short = dataset.rsplit(".", 1)[1]
+    unique = sum(key.rsplit(".", 1)[1] == short for key in TABLES) == 1
     verb = "ingest" if dataset.startswith("bronze.") else "run"
-    return f"spymaster {verb} --dt {dt} --symbol {symbol} --only {dataset.rsplit('.', 1)[1]}"
+    return f"spymaster {verb} {where} --symbol {symbol} --only {short if unique else dataset}"
 
 
 def examine(lake: Lake, stages: Sequence[Stage]) -> list[PartitionHealth]:
@@ -67,17 +68,13 @@ def partition_folders(lake: Lake) -> Iterator[tuple[str, str, str]]:
 
 
 def _examine_one(lake: Lake, stages: Sequence[Stage], dataset: str, symbol: str, dt: str) -> PartitionHealth:
-    command = rebuild_command(dataset, symbol, dt)
+    command = rebuild_command(lake, dataset, symbol, dt)
     if dataset not in TABLES:
         return PartitionHealth(
             dataset, symbol, dt, "orphaned", "no table of this version", _remove(lake, dataset, symbol, dt)
         )
     try:
         manifest = lake.manifest(dataset, symbol, dt)
-        if not lake.has(dataset, symbol, dt):
-            return PartitionHealth(
-                dataset, symbol, dt, "damaged", "a file is missing or has another size", command
-            )
     except SpymasterError as error:
         return PartitionHealth(dataset, symbol, dt, "damaged", str(error), command)
     health, reason = _freshness(lake, stages, manifest)

@@ -26,11 +26,17 @@ from data_eng.stage import (
     partition_symbol,
 )
 from data_eng.stage_order import stage_named
+from data_eng.stages.bronze import contract_selection, definitions, future_mbo, status
 
 if TYPE_CHECKING:
     from data_eng.lake import Lake
 
-STAGES: Final[tuple[Stage, ...]] = ()
+STAGES: Final[tuple[Stage, ...]] = (
+    definitions.STAGE,
+    status.STAGE,
+    contract_selection.STAGE,
+    future_mbo.STAGE,
+)
 """every stage of this version, top to bottom"""
 
 GEX: Final = "silver.future_option_mbo.gex_surface_1s"

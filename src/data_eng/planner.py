@@ -10,7 +10,7 @@ Reads manifests and the catalogue of raw files; changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -118,11 +118,13 @@ class Planner:
         planned: list[PlannedStage] = []
         runs: set[str] = set()
         for stage in self.selected:
+            reason: str | None
             after = sorted({self.makers[d].name for d in self._reads(stage) if d in self.makers} & runs)
             self._require_inputs(stage, will_be_made=runs)
-            reason = self.forced.get(stage.name) if after else self.reason_to_run(stage)
-            if after and reason is None:
-                reason = f"checked again after {', '.join(after)}"
+            if after and not self._absent(stage):
+                reason = self.forced.get(stage.name, f"checked again after {', '.join(after)}")
+            else:
+                reason = self.reason_to_run(stage)
             if reason == ABSENT:
                 planned.append(PlannedStage(stage, False, ABSENT))
             elif reason is None:
@@ -136,17 +138,23 @@ class Planner:
     def reason_to_run(self, stage: Stage) -> str | None:
         """Why the stage has to run, None when it is fresh, `ABSENT` when it may be left out."""
         files = self._raw_files(stage)
-        if files == [] and not self._outputs_present(stage):
-            if stage.may_be_absent(self.params):
-                return ABSENT
-            raise MissingDataError(_no_raw_files(stage, self.symbol, self.dt))
+        if self._absent(stage):
+            return ABSENT
         if stage.name in self.forced:
             if files == []:
                 if self.request.force:
-                    raise MissingDataError(_no_raw_files(stage, self.symbol, self.dt))
+                    raise MissingDataError(self._no_raw_files(stage))
                 return None
             return self.forced[stage.name]
         return self._difference(stage, files)
+
+    def _absent(self, stage: Stage) -> bool:
+        """Whether the stage is left out for want of raw files. `MissingDataError` where it must not be."""
+        if self._raw_files(stage) != [] or self._outputs_present(stage):
+            return False
+        if stage.may_be_absent(self.params):
+            return True
+        raise MissingDataError(self._no_raw_files(stage))
 
     def difference(self, stage: Stage) -> str | None:
         """First difference between what the lake records and what a run would record, None when fresh.
@@ -290,6 +298,21 @@ class Planner:
                     " use another --lake, or --force"
                 )
 
+    def _no_raw_files(self, stage: Stage) -> str:
+        """Why the stage cannot run, what was found instead, and every way out."""
+        catalogue = self.catalogue()
+        schema = next(
+            (s for s in stage.raw if not catalogue or not catalogue.identity(s, self.dt)), stage.raw[0]
+        )
+        if catalogue is None:
+            found = f"no DBN files of schema {schema} for {self.dt}: none were named; use --raw"
+        else:
+            found = str(catalogue.missing_text(schema, self.dt))
+        without = stage.may_be_absent(replace(self.params, no_gex=True))
+        return f"stage {stage.name} of {self.symbol}: {found}" + (
+            "; or add --no-gex to do without" if without else ""
+        )
+
     def _command(self, only: str, *, session: bool = False) -> str:
         chosen = f" --session {self.params.session}" if session and self.params.session != "full" else ""
         return f"spymaster run --dt {self.dt} --symbol {self.symbol} --only {only}{chosen}"
@@ -300,13 +323,5 @@ def stage_code_version(stage: Stage) -> str:
     return code_version([stage.run.__module__, *stage.sources])
 
 
-def _by_name(records: Iterable[dict[str, Any]]) -> list[tuple[tuple[str, Any], ...]]:
+def _by_name(records: Iterable[Mapping[str, Any]]) -> list[tuple[tuple[str, Any], ...]]:
     return sorted(tuple(sorted(record.items())) for record in records)
-
-
-def _no_raw_files(stage: Stage, symbol: str, dt: str) -> str:
-    kinds = ", ".join(stage.raw)
-    return (
-        f"stage {stage.name} needs DBN files of schema {kinds} for {symbol} on {dt}, and there are none;"
-        " put Databento's files for that UTC date into the folder named by --raw (default lake/raw/)"
-    )

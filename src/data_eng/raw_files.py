@@ -196,6 +196,11 @@ class RawCatalogue:
         ]
         return sorted([*self.ignored, *other_dates], key=lambda i: str(i.path))
 
+    def not_used_text(self, dt: str) -> str:
+        """One line for the report: how many files have no part in `dt`, and why; empty when all have."""
+        unused = [f"{one.path.name} ({one.reason})" for one in self.not_used_for(dt)]
+        return f"{len(unused)} files below {self.root} not used for {dt}: {_shown(unused)}" if unused else ""
+
     def _refuse_other_date(self, dt: str) -> None:
         if self.named and not self.files[0].covers(dt):
             file = self.files[0]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from data_eng.errors import LakeError, SpymasterError
+from data_eng.errors import SpymasterError
 from data_eng.params import PARAM_NAMES, RunParams, root_of
 
 if TYPE_CHECKING:
@@ -250,7 +250,7 @@ class StageContext:
         that reads raw files passes what it learned from them. `engine_run` is filled in for stages
         declared with ``engine_pass``.
 
-        Raises `LakeError` when a simulated partition would replace a recorded one (spec 2.2).
+        Raises `LakeError` as the lake does, also when simulated would replace recorded data (spec 2.2).
         """
         inputs = input_records(self.lake, self.stage, self.symbol, self.dt)
         manifests = [self.lake.manifest(r["dataset"], r["symbol"], r["dt"]) for r in inputs]
@@ -261,8 +261,6 @@ class StageContext:
             engine_run = engine_run_hash(
                 self.stage, self.symbol, self.dt, inputs, self.params, self.code_version
             )
-        for writer in writers:
-            self._refuse_simulated_over_recorded(writer, final_origin)
         params = {**self.params.chosen(self.stage.params), **(extra_params or {})}
         sessions = {m.params["session"] for m in manifests if "session" in m.params}
         if len(sessions) == 1:  # what inputs limited, their products limit too
@@ -286,18 +284,6 @@ class StageContext:
         self.rows += sum(m.row_count for m in finished)
         self.committed += [m.dataset for m in finished]
         return finished
-
-    def _refuse_simulated_over_recorded(self, writer: PartitionWriter, origin: str) -> None:
-        where = (writer.dataset, writer.symbol, writer.dt)
-        if (
-            origin == "simulated"
-            and self.lake.has(*where)
-            and self.lake.manifest(*where).origin == "recorded"
-        ):
-            raise LakeError(
-                f"{writer.dataset} of {writer.symbol} {writer.dt} holds recorded data and is not replaced by"
-                " simulated data; use another --lake for simulations"
-            )
 
     def _input(self, dataset: str) -> tuple[str, str, str]:
         if dataset not in self.stage.inputs and dataset not in self.stage.optional_inputs:

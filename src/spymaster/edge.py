@@ -24,6 +24,7 @@ EXIT_USAGE = 2
 
 def run_app(app: App, tokens: Sequence[str] | None = None) -> int:
     """Parse `tokens` (default: the command line), run the command, and return its exit code."""
+    app.suppress_keyboard_interrupt = False  # cyclopts would exit with 130; ours is 1, and says so
     try:
         result = app(None if tokens is None else list(tokens), result_action="return_value")
         sys.stdout.flush()

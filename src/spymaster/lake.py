@@ -89,7 +89,7 @@ def lake_rm(
         _confirm([f"{dataset} {where} {when}" for dataset, where, when in places])
     for place in places:
         opened.delete(*place)
-    rebuilds = [rebuild_command(*place) for place in places]
+    rebuilds = [rebuild_command(opened, *place) for place in places]
     if output.json:
         pairs = zip(places, rebuilds, strict=True)
         say_json([{"dataset": p[0], "symbol": p[1], "dt": p[2], "rebuild": command} for p, command in pairs])
@@ -99,25 +99,37 @@ def lake_rm(
     return EXIT_OK
 
 
-def lake_doctor(*, lake: LakeAt = LAKE_AT, output: Output = OUTPUT) -> int:
-    """Find stale, damaged and orphaned partitions, and name the command that mends each.
+def lake_doctor(
+    *, quick: Annotated[bool, Switch] = False, lake: LakeAt = LAKE_AT, output: Output = OUTPUT
+) -> int:
+    """Find damaged, orphaned, mixed and stale partitions, and name the command that mends each.
 
-    Exit code 1 when a partition is damaged; stale and orphaned ones are reported only.
+    Reads every byte to compare hashes. Exit code 1 when something is damaged, orphaned or mixed; partitions
+    that are merely stale (older code, parameters or inputs) are whole and are only reported.
 
     For example:
 
         spymaster lake doctor --lake lake/
+
+    Parameters
+    ----------
+    quick:
+        Compare file sizes instead of hashes.
     """
-    found = _examined(lake)
-    ill = [p for p in found if p.health != "fresh"]
-    damaged = sum(p.health == "damaged" for p in ill)
+    examined = _examined(lake)
+    broken = [f for f in lake.open().doctor(verify=not quick) if f.kind != "stale_input"]
+    stale = [p for p in examined if p.health in ("stale", "orphaned") and p.rows is not None]
+    findings = [{"kind": f.kind, "text": f.text, "mend": f.cure} for f in broken] + [
+        {"kind": p.health, "text": f"{p.dataset} {p.symbol} {p.dt}: {p.reason}", "mend": p.rebuild}
+        for p in stale
+    ]
     if output.json:
-        say_json({"partitions": len(found), "findings": [p.to_json() for p in ill]})
+        say_json({"partitions": len(examined), "findings": findings})
     else:
-        for p in ill:
-            say(f"{p.health:<9}{p.dataset} {p.symbol} {p.dt}: {p.reason}", f"         mend: {p.rebuild}")
-        say(f"{len(found)} partitions looked at: {len(found) - len(ill)} fresh, {len(ill)} to mend")
-    return EXIT_FAILED if damaged else EXIT_OK
+        for finding in findings:
+            say(f"{finding['kind']:<10} {finding['text']}", f"           mend: {finding['mend']}")
+        say(f"{len(examined)} partitions looked at: {len(broken)} broken, {len(stale)} stale")
+    return EXIT_FAILED if broken else EXIT_OK
 
 
 def _examined(lake: LakeAt) -> list[PartitionHealth]:

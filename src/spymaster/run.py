@@ -118,7 +118,7 @@ def _run_request(
     if not request.only:
         pipeline.require_option_part(chosen)
     with reporter(json=output.json) as report:
-        symbol = day.resolve(opened, raw=source, report=report)
+        symbol = day.resolve(opened, raw=None if plan else source, report=report)
         if plan:
             planned = pipeline.plan(opened, day.dt, symbol, chosen, request, raw=source)
             rows = [{"name": p.stage.name, "runs": p.runs, "reason": p.reason} for p in planned]

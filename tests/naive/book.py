@@ -1,7 +1,7 @@
 """The slow, plain twin of the futures book engine, written from spec sections 4 and 5 alone.
 
 Laws. 1 A, C, M and R change the book; T and F never do.
-      2 A fill is remembered by order id until the C or M of the same event that completes it (fill rule, 4.6).
+      2 A fill is remembered by order id until the C or M of its event that completes it (fill rule, 4.6).
       3 Nothing is read from the middle of an event; an event that never ended is ended by its window.
       4 The clock is ts_event of plain, timely records; a snapshot moves it only by its ts_recv, as it starts.
       5 Every second from the first window on has a row; a row is never rewritten.
@@ -187,7 +187,7 @@ class NaiveBook:
     """Feed records, read rows.
 
     instrument_id: the instrument kept; pauses: [start, end) ns, sorted; status: (ts_event ns, index into
-    PHASES), sorted. emit_from_ns / emit_to_ns limit what is kept of windows and trades, never what is applied.
+    PHASES), sorted. emit_from_ns / emit_to_ns limit which windows and trades are kept, never what is applied.
     wall: "all", a set of window ends, or None. Rows are dicts with the column names of spec 5.
     """
 
@@ -702,6 +702,16 @@ class NaiveBook:
             "available_ts_ns": self.available_ts,
         }
 
+    def _wall_prices(self, side: str, spot: int, end_depth: Depth) -> list[int]:
+        """Prices of a side that have a row: occupied at an end of the window, or touched, near enough to spot."""
+        assert self.start_depth is not None
+        prices = self.start_depth[side].keys() | end_depth[side].keys()
+        for (flow_side, price), flow in self.flows.items():
+            if flow_side == side and (flow["add"] > 0 or flow["pull"] > 0 or flow["fill"] > 0):
+                prices.add(price)
+        reach = HUD_MAX_TICKS * self.tick_int
+        return sorted(price for price in prices if abs(price - spot) <= reach)
+
     def _wall_rows(self, spot: int, end_depth: Depth, window_valid: bool) -> list[dict[str, Any]]:
         assert self.start_depth is not None
         resting: Counter[tuple[str, int]] = Counter()
@@ -711,17 +721,9 @@ class NaiveBook:
         no_flow = {"add": 0, "pull": 0, "pull_rest": 0, "fill": 0}
         rows = []
         for side in SIDES:
-            flowing = {
-                price
-                for (flow_side, price), flow in self.flows.items()
-                if flow_side == side and (flow["add"] > 0 or flow["pull"] > 0 or flow["fill"] > 0)
-            }
-            for price in sorted(flowing | set(self.start_depth[side]) | set(end_depth[side])):
-                if abs(price - spot) > HUD_MAX_TICKS * self.tick_int:
-                    continue
+            for price in self._wall_prices(side, spot, end_depth):
                 flow = self.flows.get((side, price), no_flow)
-                e0 = end_depth[side].get(price, 0)
-                e1, e2, e3 = (past[side].get(price, 0) for past in self.past)
+                e0, e1, e2, e3 = (depth[side].get(price, 0) for depth in (end_depth, *self.past))
                 rows.append(
                     {
                         "window_start_ts_ns": self.window_start,

@@ -255,7 +255,7 @@ def features(
 
 
 class RadarSeries:
-    """What the rows of a run remember of each other: derivatives and the approach (spec 5.3, last bullets)."""
+    """What the rows of a run remember of each other: derivatives and approach (spec 5.3, last bullets)."""
 
     def __init__(self) -> None:
         self.previous: dict[str, float] | None = None
@@ -265,7 +265,9 @@ class RadarSeries:
         """The next row is a first row again; approach_dir goes on."""
         self.previous = None
 
-    def row(self, window_start: int, window_end: int, spot: int, values: dict[str, float]) -> dict[str, object]:
+    def row(
+        self, window_start: int, window_end: int, spot: int, values: dict[str, float]
+    ) -> dict[str, object]:
         """The row of 201 columns in their order."""
         derived = dict(values)
         for name, value in values.items():

@@ -126,7 +126,7 @@ class Manifest:
             raise ManifestError(f"fields of another version: missing {missing}, unexpected {extra}")
         try:
             files = tuple(FileEntry(**entry) for entry in plain.pop("files"))
-            tuples = {name: tuple(plain.pop(name)) for name in ("inputs", "warnings")}
+            tuples: dict[str, Any] = {name: tuple(plain.pop(name)) for name in ("inputs", "warnings")}
         except (TypeError, AttributeError) as exc:
             raise ManifestError(f"files, inputs or warnings are malformed ({exc})") from exc
         manifest = cls(files=files, **tuples, **plain)

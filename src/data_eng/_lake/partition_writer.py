@@ -142,8 +142,8 @@ class PartitionWriter:
         """
         self._need(finished=False)
         if lookahead is None and calibration is not None:
-            lookahead = calibration["dt"] >= self.dt
-        marks = {"symbol": self.symbol, "dt": self.dt, "stage": stage, "origin": origin}
+            lookahead = calibration.get("dt", "") >= self.dt
+        marks = {"symbol": self.symbol, "dt": self.dt, "stage": str(stage), "origin": str(origin)}
         try:
             with self._disk_errors("finishing"):
                 entry = self._part.finish(marks)
@@ -248,9 +248,9 @@ def commit_together(writers: Sequence[PartitionWriter]) -> None:
             swap_together(swaps)
         except SwapStuckError as exc:
             raise LakeError(
-                f"the disk reported an error ({exc.strerror}) while committing {exc.filename} and again while "
-                f"taking that back: every partition is complete, but old and new ones may stand side by side; "
-                f"check the disk, then rerun: {writers[0]._cure}"
+                f"the disk reported an error ({exc.strerror}) while committing {exc.filename} and "
+                f"again while taking that back: every partition is complete, but old and new ones may stand "
+                f"side by side; check the disk, then rerun: {writers[0]._cure}"
             ) from exc
         except OSError as exc:
             first = writers[0]

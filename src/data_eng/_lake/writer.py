@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,7 @@ class PartFile:
     def _append_by_window(self, data: pa.Table) -> None:
         groups: npt.NDArray[np.int64] = data[WINDOW_KEY].to_numpy() // WIDE_GROUP_NS
         borders = [0, *(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(groups)]
-        for start, stop in zip(borders[:-1], borders[1:], strict=True):
+        for start, stop in itertools.pairwise(borders):
             if groups[start] != self._group:
                 self._flush()
                 self._group = int(groups[start])

@@ -65,6 +65,9 @@ QUANTITIES: Final = (
     "pull_qty_rest",
 )
 
+LOOK_BACK_WINDOWS: Final = 2
+"""windows before a block that its checks look at"""
+
 
 @dataclass(frozen=True)
 class WallContext:
@@ -82,7 +85,7 @@ class WallContext:
 
 @dataclass(frozen=True)
 class WallBlock:
-    """Rows of some consecutive windows, with the rows of the window before them."""
+    """Rows of some consecutive windows, with the rows of the two windows before them."""
 
     rows: Rows
     carried: Rows | None
@@ -101,7 +104,7 @@ class WallBlock:
     @cached_property
     def snapshot_row(self) -> Ints:
         """int64[n] row of the snapshot with the same window, -1 when there is none."""
-        return _snapshot_row(self.context.snapshot, self.rows["window_end_ts_ns"])
+        return snapshot_row_of(self.context.snapshot, self.rows["window_end_ts_ns"])
 
     @cached_property
     def in_reset(self) -> Bools:
@@ -111,26 +114,44 @@ class WallBlock:
     @cached_property
     def first(self) -> Bools:
         """bool[n]: the row's window is the first of the snapshot."""
-        return self.snapshot_row == 0
+        return np.asarray(self.snapshot_row == 0)
+
+    def back(self, windows: int) -> Ints:
+        """int64[n] row of `around` with the same level `windows` (1 or 2) earlier, -1 when there is none."""
+        rows = self.rows
+        return self.index.at(rows["window_end_ts_ns"] - windows * WINDOW_NS, is_bid(rows), rows["price_int"])
+
+    def known_back(self, windows: int) -> Bools:
+        """bool[n]: the level's state `windows` earlier is known: its row, or no row though in reach."""
+        spot = self.context.snapshot["spot_ref_price_int"]
+        has_window = self.snapshot_row >= windows
+        earlier = value_at(spot, np.where(has_window, self.snapshot_row - windows, -1))
+        reach = HUD_MAX_TICKS * self.context.tick_int
+        in_reach = (earlier > 0) & (np.abs(self.rows["price_int"] - earlier) <= reach)
+        return np.asarray(has_window & ((self.back(windows) >= 0) | in_reach))
 
     @cached_property
     def before(self) -> Ints:
-        """int64[n] row of `around` with the same level one window earlier, -1 when there is none."""
-        rows = self.rows
-        return self.index.at(rows["window_end_ts_ns"] - WINDOW_NS, is_bid(rows), rows["price_int"])
+        """`back(1)`"""
+        return self.back(1)
 
     @cached_property
     def before_known(self) -> Bools:
-        """bool[n]: the level's state one window earlier is known: its row, or no row though in reach."""
-        spot = self.context.snapshot["spot_ref_price_int"]
-        earlier = value_at(spot, self.snapshot_row - 1)
-        reach = HUD_MAX_TICKS * self.context.tick_int
-        in_reach = (earlier > 0) & (np.abs(self.rows["price_int"] - earlier) <= reach)
-        return np.asarray((self.snapshot_row > 0) & ((self.before >= 0) | in_reach))
+        """`known_back(1)`"""
+        return self.known_back(1)
 
     def earlier(self, name: str) -> Array:
         """Column `name` one window earlier, 0 where there was no row."""
         return value_at(self.around[name], self.before)
+
+
+def snapshot_row_of(snapshot: Rows, window_end: Ints) -> Ints:
+    """int64[n] rows of the snapshot with these windows, -1 where there is none."""
+    ends = snapshot["window_end_ts_ns"]
+    if not len(ends):
+        return np.full(len(window_end), -1, dtype=np.int64)
+    place = np.minimum(np.searchsorted(ends, window_end), len(ends) - 1)
+    return np.asarray(np.where(ends[place] == window_end, place, -1))
 
 
 def window_unknown(block: WallBlock) -> Bools:
@@ -190,16 +211,23 @@ def start_differs(block: WallBlock) -> Bools:
 def derivative_wrong(block: WallBlock) -> Bools:
     """d1 is not end - start, or d2, d3 are not the differences of d1, d2 on the dense axis.
 
-    In the first window of the run and in a window with a reset all three are 0.
+    In the first window of the run and in a window with a reset all three are 0. A level without a row has
+    d1 = 0, but its d2 is the end of the change before it: minus the d1 of two windows ago.
     """
     rows = block.rows
     d1, d2, d3 = (rows[f"d{order}_depth_qty"].astype(np.int64) for order in (1, 2, 3))
+    d1_before, d2_before = block.earlier("d1_depth_qty"), block.earlier("d2_depth_qty")
+    absent = block.before < 0
+    reset_before = np.isin(rows["window_end_ts_ns"] - WINDOW_NS, block.context.reset_windows)
+    first_before = (block.snapshot_row == 1) & block.context.whole_run
+    echo = np.where(reset_before | first_before, 0, -value_at(block.around["d1_depth_qty"], block.back(2)))
+    d2_before = np.where(absent, echo, d2_before)
+    d3_known = block.before_known & (~absent | first_before | reset_before | block.known_back(2))
+    wrong = (d1 != rows["depth_qty_end"].astype(np.int64) - rows["depth_qty_start"]) & ~block.first
+    wrong |= block.before_known & (d2 != d1 - d1_before)
+    wrong |= d3_known & (d3 != d2 - d2_before)
     restart = block.in_reset | (block.first & block.context.whole_run)
-    nonzero = (d1 != 0) | (d2 != 0) | (d3 != 0)
-    wrong = d1 != rows["depth_qty_end"].astype(np.int64) - rows["depth_qty_start"]
-    steps = (d2 != d1 - block.earlier("d1_depth_qty")) | (d3 != d2 - block.earlier("d2_depth_qty"))
-    wrong = (wrong & ~block.first) | (steps & block.before_known)
-    return np.asarray(np.where(restart, nonzero, wrong))
+    return np.asarray(np.where(restart, (d1 != 0) | (d2 != 0) | (d3 != 0), wrong))
 
 
 def validity_contradicts(block: WallBlock) -> Bools:
@@ -220,7 +248,7 @@ def window_mixed(block: WallBlock) -> Bools:
 
 
 def key_falls(block: WallBlock) -> Bools:
-    """(window, side, price) does not increase strictly; one carried row judges the block's first."""
+    """(window, side, price) does not increase strictly; the last carried row judges the block's first."""
     rows = block.around
     window, side, price = rows["window_end_ts_ns"], is_bid(rows), rows["price_int"]
     greater = window[1:] > window[:-1]
@@ -236,10 +264,11 @@ def continuation_missing(block: WallBlock) -> Bools:
     """bool[around]: the level ended a window with depth, and the next window in reach has no row for it."""
     rows, snapshot = block.around, block.context.snapshot
     following = rows["window_end_ts_ns"] + WINDOW_NS
-    spot = value_at(snapshot["spot_ref_price_int"], _snapshot_row(snapshot, following))
+    spot = value_at(snapshot["spot_ref_price_int"], snapshot_row_of(snapshot, following))
     reach = HUD_MAX_TICKS * block.context.tick_int
     expected = (
         (rows["depth_qty_end"] > 0)
+        & (following >= block.rows["window_end_ts_ns"].min())  # the others were judged with their block
         & (following <= block.rows["window_end_ts_ns"].max())
         & (spot > 0)
         & (np.abs(rows["price_int"] - spot) <= reach)
@@ -331,7 +360,9 @@ class WallPass:
         for _, rows in window_blocks(batches, WALL_COLUMNS):
             block = WallBlock(rows, carried, self.context)
             self._judge(block)
-            carried = rows.take(rows["window_end_ts_ns"] == rows["window_end_ts_ns"].max())
+            around = block.around
+            last = around["window_end_ts_ns"].max()
+            carried = around.take(around["window_end_ts_ns"] > last - LOOK_BACK_WINDOWS * WINDOW_NS)
         return self
 
     @property
@@ -393,14 +424,6 @@ class WallPass:
                     f"{found['price'][row]}, snapshot {found['said_qty'][row]} at {found['said'][row]}"
                 ),
             )
-
-
-def _snapshot_row(snapshot: Rows, window_end: Ints) -> Ints:
-    ends = snapshot["window_end_ts_ns"]
-    if not len(ends):
-        return np.full(len(window_end), -1, dtype=np.int64)
-    place = np.minimum(np.searchsorted(ends, window_end), len(ends) - 1)
-    return np.where(ends[place] == window_end, place, -1)
 
 
 def _describe(rows: Rows, row: int) -> str:

@@ -8,13 +8,13 @@ Laws. 1 Add, Cancel, Modify and cleaR change the book; Trade and Fill never do.
       5 Nothing here asks for the time or does I/O. The clock is ts_event, and `advance_to`.
 
 Data structures.
-  orders  open addressing, linear probing, multiplicative hash, backward-shift deletion. One row of eight
-          words (one cache line) per order; O_LEVEL < 0 marks a free row, so every 64-bit id is legal.
-  levels  dense axis of ticks, one block of sixteen words per (side, tick); ticks that the axis cannot
-          reach live behind it as overflow levels with the same block, found by a linear search. An order
+  orders  open addressing, linear probing, multiplicative hash, backward-shift deletion. One row of 32 bytes
+          per order; a negative label marks a free row, so every 64-bit id is legal.
+  levels  dense axis of ticks, one row per (side, tick); ticks that the axis cannot
+          reach live behind it as overflow levels, found by a linear search. An order
           refers to its level by index, so no division is needed when it leaves.
           Accumulators and depth history of a level are brought up to date when it is first touched in a
-          window (L_WIN says for which window they are true). A quiet level costs nothing, however long
+          window (`win` says for which window they are true). A quiet level costs nothing, however long
           it is quiet.
   young   orders that took their price less than REST_NS before the end of their window: resting depth is
           depth less those, so no window scans the orders.
@@ -53,178 +53,41 @@ from data_eng.dbn_codes import (
 )
 from data_eng.kernels.book_layout import (
     ASK,
-    AVAILABLE_NS,
-    AWAIT_LAST,
-    BAD_BOOK,
-    BASE_TICK,
-    BEST_ASK,
-    BEST_BID,
     BID,
-    CAL_PHASE,
-    CAL_STARTED,
-    COMPLETE,
-    DAY_HI_NS,
-    DAY_LO_NS,
-    DENSE_LEVELS,
+    CHANGE,
+    COUNTERS,
     DONE,
-    EMIT_FROM,
-    EMIT_TO,
-    EV_AGGRESSOR,
-    EV_FIRST_TRADE,
-    EV_HAS_TRADE,
-    EV_RECORDS,
     EVENT_AHEAD_NS,
-    GROW_HI,
-    GROW_LO,
-    HAS_STATUS,
-    HASH_SHIFT,
-    HIST_WIN,
-    IN_PAUSE,
-    IN_SNAPSHOT,
-    INSTRUMENT,
-    K_AGGRESSOR_FILL_QTY,
-    K_AGGRESSOR_FILLS,
-    K_BAD_SIDES,
-    K_BAD_SIZES,
-    K_CLEARS,
-    K_CROSSED,
-    K_DUPLICATE_ADDS,
-    K_EVENTS,
-    K_FOREIGN,
-    K_HIDDEN_CANCEL,
-    K_HIDDEN_MODIFY,
-    K_IDENTITY,
-    K_LATE,
-    K_NEGATIVE_DEPTHS,
-    K_OFF_TICK,
-    K_OVERSIZED_CANCELS,
-    K_RECORDS,
-    K_SIDE_CHANGES,
-    K_SNAPSHOT_NOT_ADD,
-    K_SNAPSHOT_RECORDS,
-    K_SNAPSHOTS,
-    K_UNDEF_PRICES,
-    K_UNKNOWN_ACTIONS,
-    K_UNKNOWN_CANCELS,
-    K_UNKNOWN_FILL_ORDERS,
-    K_UNKNOWN_FILL_QTY,
-    K_UNKNOWN_MODIFIES,
-    K_UNMATCHED_FILL_ORDERS,
-    K_UNMATCHED_FILL_QTY,
-    K_UNTERMINATED,
-    L_ADD,
-    L_DEPTH,
-    L_E1,
-    L_E2,
-    L_E3,
-    L_FILL,
-    L_PULL,
-    L_PULL_REST,
-    L_START,
-    L_WIN,
-    L_YOUNG,
-    LAST_TRADE,
-    LEVEL_WORDS,
-    LIVE_ORDERS,
+    FOREVER_NS,
+    IS_ADD,
+    LEVEL,
     MAX_QTY,
     N_F,
-    N_FILLED,
-    N_RADAR,
-    N_RADAR_ROWS,
-    N_SNAP_ROWS,
-    N_TRADES,
     N_U,
-    N_UNKNOWN,
-    N_WALL_ROWS,
-    N_YOUNG,
     NEED_AXIS,
     NEED_LISTS,
     NEED_OUTPUT,
     NEED_OVERFLOW,
-    NEED_TICK,
-    O_COUNTED,
-    O_ENTER,
-    O_FILL,
-    O_KEY,
-    O_LEVEL,
-    O_QTY,
-    ORDER_WORDS,
-    OVERFLOW_USED,
+    ORDER,
     P_AT,
     P_CENTRE,
     P_FAR,
     P_FIRST,
     P_NEAR,
     P_TOTAL,
-    PAUSE_IDX,
     PRE_WINDOW,
-    R_CODE,
-    R_FILL,
-    R_QTY_0,
-    R_QTY_1,
-    R_TICK_0,
-    R_TICK_1,
-    RADAR_FIRST,
-    RD_APPROACH,
-    RD_END_NS,
-    RD_SPOT,
-    RESET_WIN,
-    SNAP_ASK,
-    SNAP_ASK_QTY,
-    SNAP_AVAILABLE_NS,
-    SNAP_BID,
-    SNAP_BID_QTY,
-    SNAP_BOOK_VALID,
-    SNAP_BUY,
-    SNAP_CROSSED,
-    SNAP_END_NS,
-    SNAP_EVENTS,
-    SNAP_LAST_TRADE,
-    SNAP_PHASE,
-    SNAP_SELL,
-    SNAP_SPOT,
-    SNAP_TRADES,
-    SNAP_TS_RECV,
-    SNAP_WALL_ROWS,
-    SNAP_WINDOW_VALID,
-    SPOT_1,
-    SPOT_2,
-    SPOT_3,
-    SPOT_ROWS,
-    STATUS_IDX,
-    STATUS_PHASE,
-    TICK_INT,
-    TR_EVENT_NS,
-    TR_FILL_QTY,
-    TR_FILLS,
-    TR_IDX,
-    TR_ORDER_ID,
-    TR_PHASE,
-    TR_PRICE,
-    TR_QTY,
-    TR_RECV_NS,
-    TR_SEQUENCE,
-    TR_SIDE,
-    TR_SWEEP,
-    TR_WIN,
-    TRADE_IDX,
+    RADAR,
+    RESTING,
+    SNAPSHOT,
+    STATE,
+    TRADE,
     W_ADDED,
     W_AWAY,
-    W_BUY,
-    W_CROSSED,
-    W_EVENTS,
     W_GONE,
     W_GONE_AT,
     W_GONE_NEAR,
-    W_SELL,
     W_TOWARD,
-    W_TRADES,
     W_WORDS,
-    WIN,
-    WIN_BAD,
-    WIN_END_NS,
-    WIN_START_NS,
-    WITH_WALL,
     ZONE,
 )
 from data_eng.kernels.jit import njit
@@ -258,8 +121,8 @@ def find_order(tab, key, shift):
     """Row of the order, or ~row of the free row where it would go."""
     mask = tab.shape[0] - 1
     j = _slot_of(key, shift)
-    while tab[j, O_LEVEL] >= 0:
-        if tab[j, O_KEY] == key:
+    while tab[j].label >= 0:
+        if tab[j].key == key:
             return j
         j = (j + 1) & mask
     return ~j
@@ -272,40 +135,38 @@ def _delete_order(tab, i, shift):
     j = i
     while True:
         j = (j + 1) & mask
-        if tab[j, O_LEVEL] < 0:
+        if tab[j].label < 0:
             break
-        home = _slot_of(tab[j, O_KEY], shift)
+        home = _slot_of(tab[j].key, shift)
         if ((j - home) & mask) >= ((j - i) & mask):
-            for k in range(O_COUNTED + 1):
-                tab[i, k] = tab[j, k]
+            tab[i] = tab[j]
             i = j
-    tab[i, O_LEVEL] = -1
+    tab[i].label = -1
 
 
 @njit()
 def rehash(old, new, shift):
     """Copy every order of `old` to the empty table `new`, whose hash shift is `shift`."""
     for i in range(old.shape[0]):
-        if old[i, O_LEVEL] >= 0:
-            j = ~find_order(new, old[i, O_KEY], shift)
-            for k in range(ORDER_WORDS):
-                new[j, k] = old[i, k]
+        if old[i].label >= 0:
+            j = ~find_order(new, old[i].key, shift)
+            new[j] = old[i]
 
 
 @njit()
 def relabel_levels(tab, level_map):
     """After the axis moved: int64[old level index] -> new level index."""
     for i in range(tab.shape[0]):
-        if tab[i, O_LEVEL] >= 0:
-            tab[i, O_LEVEL] = 2 * level_map[tab[i, O_LEVEL] >> 1] + (tab[i, O_LEVEL] & 1)
+        if tab[i].label >= 0:
+            tab[i].label = 2 * level_map[tab[i].label >> 1] + (tab[i].label & 1)
 
 
 # ------------------------------------------------------------------------------------------ levels
 @njit(forceinline=True)
 def _tick_of(st, over, level):
-    if level < st[DENSE_LEVELS]:
-        return st[BASE_TICK] + level
-    return over[level - st[DENSE_LEVELS]]
+    if level < st.dense_levels:
+        return st.base_tick + level
+    return over[level - st.dense_levels]
 
 
 @njit()
@@ -313,101 +174,100 @@ def _level_of(st, over, tick):
     """Level index of a tick, appending an overflow level when the axis may not grow so far.
 
     -NEED_AXIS or -NEED_OVERFLOW when the caller must make room first (NEED_TICK says for what)."""
-    rel = tick - st[BASE_TICK]
-    if 0 <= rel < st[DENSE_LEVELS]:
+    rel = tick - st.base_tick
+    if 0 <= rel < st.dense_levels:
         return rel
-    used = st[OVERFLOW_USED]
+    used = st.overflow_used
     for k in range(used):
         if over[k] == tick:
-            return st[DENSE_LEVELS] + k
-    st[NEED_TICK] = tick
-    if st[DENSE_LEVELS] == 0 or st[GROW_LO] <= tick < st[GROW_HI]:
+            return st.dense_levels + k
+    st.need_tick = tick
+    if st.dense_levels == 0 or st.grow_lo <= tick < st.grow_hi:
         return -NEED_AXIS
     if used == over.shape[0]:
         return -NEED_OVERFLOW
     over[used] = tick
-    st[OVERFLOW_USED] = used + 1
-    return st[DENSE_LEVELS] + used
+    st.overflow_used = used + 1
+    return st.dense_levels + used
 
 
 @njit(forceinline=True)
 def _touch(st, cnt, lev, b):
     """Make block b true for the current window before its first change in it."""
-    win = st[WIN]
-    last = lev[b + L_WIN]
+    win = st.win
+    last = lev[b].win
     if last == win:
         return
-    depth = lev[b + L_DEPTH]
-    e1 = lev[b + L_E1]
-    if last > st[RESET_WIN] and depth != e1 + lev[b + L_ADD] - lev[b + L_PULL] - lev[b + L_FILL]:
-        cnt[K_IDENTITY] += 1
-    if last <= st[HIST_WIN] or win - last >= 3:
-        lev[b + L_E2] = depth
-        lev[b + L_E3] = depth
+    depth = lev[b].depth
+    e1 = lev[b].e1
+    if last > st.reset_win and depth != e1 + lev[b].add - lev[b].pull - lev[b].fill:
+        cnt.identity_violations += 1
+    if last <= st.hist_win or win - last >= 3:
+        lev[b].e2 = depth
+        lev[b].e3 = depth
     elif win - last == 2:
-        lev[b + L_E2] = depth
-        lev[b + L_E3] = e1
+        lev[b].e2 = depth
+        lev[b].e3 = e1
     else:
-        lev[b + L_E3] = lev[b + L_E2]
-        lev[b + L_E2] = e1
-    lev[b + L_E1] = depth
-    lev[b + L_ADD] = 0
-    lev[b + L_PULL] = 0
-    lev[b + L_PULL_REST] = 0
-    lev[b + L_FILL] = 0
-    lev[b + L_WIN] = win
+        lev[b].e3 = lev[b].e2
+        lev[b].e2 = e1
+    lev[b].e1 = depth
+    lev[b].add = 0
+    lev[b].pull = 0
+    lev[b].pull_rest = 0
+    lev[b].fill = 0
+    lev[b].win = win
 
 
 @njit(forceinline=True)
 def _change_depth(st, cnt, lev, side, level, b, change):
     """Add `change` contracts to a level and keep the best dense level of the side."""
-    depth = lev[b + L_DEPTH] + change
-    lev[b + L_DEPTH] = depth
-    n = st[DENSE_LEVELS]
+    depth = lev[b].depth + change
+    lev[b].depth = depth
+    n = st.dense_levels
     if level >= n:
         return  # best of the overflow is searched when it is asked for
     if depth > 0:
         if side == BID:
-            if level > st[BEST_BID]:
-                st[BEST_BID] = level
-        elif level < st[BEST_ASK]:
-            st[BEST_ASK] = level
+            if level > st.best_bid:
+                st.best_bid = level
+        elif level < st.best_ask:
+            st.best_ask = level
         return
     if depth < 0:
-        cnt[K_NEGATIVE_DEPTHS] += 1
-    stride = 2 * LEVEL_WORDS
+        cnt.negative_depths += 1
     if side == BID:
-        if level == st[BEST_BID]:
-            while level >= 0 and lev[b + L_DEPTH] <= 0:
+        if level == st.best_bid:
+            while level >= 0 and lev[b].depth <= 0:
                 level -= 1
-                b -= stride
-            st[BEST_BID] = level
-    elif level == st[BEST_ASK]:
-        while level < n and lev[b + L_DEPTH] <= 0:
+                b -= 2
+            st.best_bid = level
+    elif level == st.best_ask:
+        while level < n and lev[b].depth <= 0:
             level += 1
-            b += stride
-        st[BEST_ASK] = level
+            b += 2
+        st.best_ask = level
 
 
 @njit(forceinline=True)
 def _block(level, side):
-    return (2 * level + side) * LEVEL_WORDS
+    return 2 * level + side
 
 
 @njit(forceinline=True)
 def _best(st, lev, over, side):
     """Level index of the best price of a side, -1 when it has none."""
-    n = st[DENSE_LEVELS]
-    best = st[BEST_BID] if side == BID else st[BEST_ASK]
+    n = st.dense_levels
+    best = st.best_bid if side == BID else st.best_ask
     if best >= n:
         best = -1
-    if st[OVERFLOW_USED] == 0:
+    if st.overflow_used == 0:
         return best
     best_tick = np.int64(0)
     if best >= 0:
-        best_tick = st[BASE_TICK] + best
-    for k in range(st[OVERFLOW_USED]):
-        if lev[_block(n + k, side) + L_DEPTH] > 0:
+        best_tick = st.base_tick + best
+    for k in range(st.overflow_used):
+        if lev[_block(n + k, side)].depth > 0:
             tick = over[k]
             if best < 0 or (tick > best_tick if side == BID else tick < best_tick):
                 best, best_tick = n + k, tick
@@ -416,8 +276,8 @@ def _best(st, lev, over, side):
 
 @njit(forceinline=True)
 def _is_crossed(st, lev, over):
-    if st[OVERFLOW_USED] == 0:
-        return st[BEST_BID] >= st[BEST_ASK]
+    if st.overflow_used == 0:
+        return st.best_bid >= st.best_ask
     bid = _best(st, lev, over, BID)
     ask = _best(st, lev, over, ASK)
     return bid >= 0 and ask >= 0 and _tick_of(st, over, bid) >= _tick_of(st, over, ask)
@@ -426,89 +286,101 @@ def _is_crossed(st, lev, over):
 # ------------------------------------------------------------------------------------ phase (4.8)
 @njit(forceinline=True)
 def _phase(st):
-    return st[STATUS_PHASE] if st[HAS_STATUS] else st[CAL_PHASE]
+    return st.status_phase if st.has_status else st.cal_phase
 
 
 @njit()
 def _move_phase(st, pauses, status, ts):
     """Calendar and status messages up to and including ts; going back in time changes nothing."""
     n = pauses.shape[0]
-    if st[CAL_STARTED] == 0:
-        st[CAL_STARTED] = 1
-        while st[PAUSE_IDX] < n and pauses[st[PAUSE_IDX], 1] <= ts:
-            st[PAUSE_IDX] += 1
-        st[CAL_PHASE] = PHASE_OPEN
-    while st[PAUSE_IDX] < n:
-        k = st[PAUSE_IDX]
-        if st[IN_PAUSE] == 0:
+    if st.cal_started == 0:
+        st.cal_started = 1
+        while st.pause_idx < n and pauses[st.pause_idx, 1] <= ts:
+            st.pause_idx += 1
+    while st.pause_idx < n:
+        k = st.pause_idx
+        if st.in_pause == 0:
             if ts < pauses[k, 0]:
                 break
-            st[IN_PAUSE] = 1
-            st[CAL_PHASE] = PHASE_CLOSED
+            st.in_pause = 1
+            st.cal_phase = PHASE_CLOSED
         if ts < pauses[k, 1]:
             break
-        st[IN_PAUSE] = 0
-        st[CAL_PHASE] = PHASE_PRE_OPEN
-        st[PAUSE_IDX] = k + 1
-    while st[STATUS_IDX] < status.shape[0] and status[st[STATUS_IDX], 0] <= ts:
-        st[HAS_STATUS] = 1
-        st[STATUS_PHASE] = status[st[STATUS_IDX], 1]
-        st[STATUS_IDX] += 1
+        st.in_pause = 0
+        st.cal_phase = PHASE_PRE_OPEN
+        st.pause_idx = k + 1
+    while st.status_idx < status.shape[0] and status[st.status_idx, 0] <= ts:
+        st.has_status = 1
+        st.status_phase = status[st.status_idx, 1]
+        st.status_idx += 1
+    st.next_phase_ns = np.int64(FOREVER_NS)
+    if st.pause_idx < n:
+        st.next_phase_ns = pauses[st.pause_idx, 1] if st.in_pause else pauses[st.pause_idx, 0]
+    if st.status_idx < status.shape[0]:
+        st.next_phase_ns = min(st.next_phase_ns, status[st.status_idx, 0])
 
 
 # ------------------------------------------------------------------------------------------ events
 @njit(forceinline=True)
 def _end_event(st, cnt, tab, lev, over, filled, unknown, trd):
     """The event is over: the book may be looked at, and what F said of it is settled (4.4, 4.6)."""
-    cnt[K_EVENTS] += 1
-    st[W_EVENTS] += 1
-    st[EV_RECORDS] = 0
+    cnt.events += 1
+    st.w_events += 1
+    st.ev_records = 0
     if _is_crossed(st, lev, over):
-        st[W_CROSSED] += 1
-        st[WIN_BAD] = 1
-        cnt[K_CROSSED + _phase(st)] += 1
-    if st[EV_HAS_TRADE]:
-        for k in range(st[EV_FIRST_TRADE], st[N_TRADES]):
-            trd[k, TR_SWEEP] = st[N_TRADES] - st[EV_FIRST_TRADE]
-        st[EV_HAS_TRADE] = 0
-    st[EV_FIRST_TRADE] = st[N_TRADES]
-    for k in range(st[N_FILLED]):
-        j = find_order(tab, filled[k], st[HASH_SHIFT])
-        if j >= 0 and tab[j, O_FILL] > 0:
-            cnt[K_UNMATCHED_FILL_ORDERS] += 1
-            cnt[K_UNMATCHED_FILL_QTY] += tab[j, O_FILL]
-            tab[j, O_FILL] = 0
-    st[N_FILLED] = 0
-    for k in range(st[N_UNKNOWN]):
-        cnt[K_UNKNOWN_FILL_ORDERS] += 1
-        cnt[K_UNKNOWN_FILL_QTY] += unknown[k, 1]
-    st[N_UNKNOWN] = 0
+        st.w_crossed += 1
+        st.win_bad = 1
+        phase = _phase(st)
+        if phase == PHASE_OPEN:
+            cnt.crossed_open += 1
+        elif phase == PHASE_PRE_OPEN:
+            cnt.crossed_pre_open += 1
+        elif phase == PHASE_CLOSED:
+            cnt.crossed_closed += 1
+        else:
+            cnt.crossed_halt += 1
+    if st.ev_has_trade:
+        for k in range(st.ev_first_trade, st.n_trades):
+            trd[k].sweep_level_count = st.n_trades - st.ev_first_trade
+        st.ev_has_trade = 0
+    st.ev_first_trade = st.n_trades
+    for k in range(st.n_filled):
+        j = find_order(tab, filled[k], st.hash_shift)
+        if j >= 0 and tab[j].fill > 0:
+            cnt.unmatched_fill_orders += 1
+            cnt.unmatched_fill_qty += tab[j].fill
+            tab[j].fill = 0
+    st.n_filled = 0
+    for k in range(st.n_unknown):
+        cnt.unknown_fill_orders += 1
+        cnt.unknown_fill_qty += unknown[k, 1]
+    st.n_unknown = 0
 
 
 @njit()
 def _cut_event(st, cnt, tab, lev, over, filled, unknown, trd):
     """Close an event that nothing ended; does nothing when none is open."""
-    if st[EV_RECORDS] > 0:
-        cnt[K_UNTERMINATED] += 1
+    if st.ev_records > 0:
+        cnt.unterminated_events += 1
         _end_event(st, cnt, tab, lev, over, filled, unknown, trd)
 
 
 @njit()
 def _hold_start(st, cnt, lev):
     """First reset in a window: keep the depth it started with, and begin its flow and history anew."""
-    win = st[WIN]
-    if st[RESET_WIN] == win:
+    win = st.win
+    if st.reset_win == win:
         return
-    for k in range(2 * (st[DENSE_LEVELS] + st[OVERFLOW_USED])):
-        b = k * LEVEL_WORDS
-        last = lev[b + L_WIN]
-        depth = lev[b + L_DEPTH]
-        e1 = lev[b + L_E1]
-        if last > st[RESET_WIN] and depth != e1 + lev[b + L_ADD] - lev[b + L_PULL] - lev[b + L_FILL]:
-            cnt[K_IDENTITY] += 1
-        lev[b + L_START] = e1 if last == win else depth
-    st[RESET_WIN] = win
-    st[HIST_WIN] = win
+    for k in range(2 * (st.dense_levels + st.overflow_used)):
+        b = k
+        last = lev[b].win
+        depth = lev[b].depth
+        e1 = lev[b].e1
+        if last > st.reset_win and depth != e1 + lev[b].add - lev[b].pull - lev[b].fill:
+            cnt.identity_violations += 1
+        lev[b].start = e1 if last == win else depth
+    st.reset_win = win
+    st.hist_win = win
 
 
 @njit()
@@ -516,122 +388,122 @@ def _clear_book(st, cnt, tab, lev, as_reset):
     """Forget all orders. `as_reset`: inside a window, which keeps the depth it started with (4.12)."""
     if as_reset:
         _hold_start(st, cnt, lev)
-        st[WIN_BAD] = 1
+        st.win_bad = 1
     else:
-        st[RESET_WIN] = 0
-    for k in range(2 * (st[DENSE_LEVELS] + st[OVERFLOW_USED])):
-        b = k * LEVEL_WORDS
-        lev[b + L_WIN] = st[WIN] if as_reset else 0
-        lev[b + L_DEPTH] = 0
-        lev[b + L_ADD] = 0
-        lev[b + L_PULL] = 0
-        lev[b + L_PULL_REST] = 0
-        lev[b + L_FILL] = 0
-    if st[LIVE_ORDERS] > 0:
+        st.reset_win = 0
+    for k in range(2 * (st.dense_levels + st.overflow_used)):
+        b = k
+        lev[b].win = st.win if as_reset else 0
+        lev[b].depth = 0
+        lev[b].add = 0
+        lev[b].pull = 0
+        lev[b].pull_rest = 0
+        lev[b].fill = 0
+    if st.live_orders > 0:
         for j in range(tab.shape[0]):
-            tab[j, O_LEVEL] = -1
-    st[LIVE_ORDERS] = 0
-    st[BEST_BID] = -1
-    st[BEST_ASK] = st[DENSE_LEVELS]
-    st[N_YOUNG] = 0
-    st[N_RADAR] = 0
-    st[N_FILLED] = 0
-    st[N_UNKNOWN] = 0
+            tab[j].label = -1
+    st.live_orders = 0
+    st.best_bid = -1
+    st.best_ask = st.dense_levels
+    st.n_young = 0
+    st.n_radar = 0
+    st.n_filled = 0
+    st.n_unknown = 0
 
 
 # ----------------------------------------------------------------------------------------- windows
 @njit()
 def _start_depth(st, lev, b):
     """Depth of a level at the start of the current window, before any reset in it."""
-    if st[RESET_WIN] == st[WIN]:
-        return lev[b + L_START]
-    if lev[b + L_WIN] == st[WIN]:
-        return lev[b + L_E1]
-    return lev[b + L_DEPTH]
+    if st.reset_win == st.win:
+        return lev[b].start
+    if lev[b].win == st.win:
+        return lev[b].e1
+    return lev[b].depth
 
 
 @njit()
 def _open_first_window(st, lev, over, ts):
     """The window of the first plain record; its start state is the book as it stands (4.7)."""
     win = ts // WINDOW_NS
-    for k in range(2 * (st[DENSE_LEVELS] + st[OVERFLOW_USED])):
-        if lev[k * LEVEL_WORDS + L_WIN] == PRE_WINDOW:
-            lev[k * LEVEL_WORDS + L_WIN] = win
-    if st[RESET_WIN] == PRE_WINDOW:
-        st[RESET_WIN] = win
-    st[HIST_WIN] = win
-    st[WIN] = win
-    st[WIN_START_NS] = win * WINDOW_NS
-    st[WIN_END_NS] = win * WINDOW_NS + WINDOW_NS
+    for k in range(2 * (st.dense_levels + st.overflow_used)):
+        if lev[k].win == PRE_WINDOW:
+            lev[k].win = win
+    if st.reset_win == PRE_WINDOW:
+        st.reset_win = win
+    st.hist_win = win
+    st.win = win
+    st.win_start_ns = win * WINDOW_NS
+    st.win_end_ns = win * WINDOW_NS + WINDOW_NS
     if _is_crossed(st, lev, over):
-        st[WIN_BAD] = 1
+        st.win_bad = 1
 
 
 @njit()
 def _count_young(st, tab, lev, young, young_blocks):
-    """Put the quantity that does not rest yet into L_YOUNG; returns the number of blocks to clear after."""
-    limit = st[WIN_END_NS] - REST_NS
+    """Put the quantity that does not rest yet into `young`; returns the number of blocks to clear after."""
+    limit = st.win_end_ns - REST_NS
     kept = 0
     blocks = 0
-    for k in range(st[N_YOUNG]):
+    for k in range(st.n_young):
         t_enter = young[k, 1]
-        j = find_order(tab, young[k, 0], st[HASH_SHIFT])
-        if j < 0 or tab[j, O_ENTER] != t_enter:
+        j = find_order(tab, young[k, 0], st.hash_shift)
+        if j < 0 or tab[j].enter_ns != t_enter:
             continue
-        if t_enter > limit and tab[j, O_COUNTED] != st[WIN]:
-            tab[j, O_COUNTED] = st[WIN]
-            b = tab[j, O_LEVEL] * LEVEL_WORDS
-            lev[b + L_YOUNG] += tab[j, O_QTY]
+        if t_enter > limit and tab[j].counted != st.win:
+            tab[j].counted = st.win
+            b = tab[j].label
+            lev[b].young += tab[j].qty
             young_blocks[blocks] = b
             blocks += 1
         if t_enter > limit + WINDOW_NS:  # a time stamp from the future stays young
             young[kept, 0] = young[k, 0]
             young[kept, 1] = t_enter
             kept += 1
-    st[N_YOUNG] = kept
+    st.n_young = kept
     return blocks
 
 
 @njit(forceinline=True)
 def _wall_row(e, b, rel, side, price, spot, valid):
     """One row of the wall surface if the level has anything to say (5.2)."""
-    st, lev, wall64, wall32 = e.st, e.lev, e.wall64, e.wall32
-    win = st[WIN]
-    depth = lev[b + L_DEPTH]
-    last = lev[b + L_WIN]
+    st, lev, wall64, wall32 = e.st[0], e.lev, e.wall64, e.wall32
+    win = st.win
+    depth = lev[b].depth
+    last = lev[b].win
     add = pull = pull_rest = fill = np.int64(0)
     d1 = d2 = d3 = np.int64(0)
     if last == win:
-        start = lev[b + L_E1]
-        add = lev[b + L_ADD]
-        pull = lev[b + L_PULL]
-        pull_rest = lev[b + L_PULL_REST]
-        fill = lev[b + L_FILL]
-        if st[RESET_WIN] == win:
-            start = lev[b + L_START]
+        start = lev[b].e1
+        add = lev[b].add
+        pull = lev[b].pull
+        pull_rest = lev[b].pull_rest
+        fill = lev[b].fill
+        if st.reset_win == win:
+            start = lev[b].start
         if depth == 0 and start == 0 and add == 0 and pull == 0 and fill == 0:
             return
-        if st[HIST_WIN] != win:
-            e2 = lev[b + L_E2]
+        if st.hist_win != win:
+            e2 = lev[b].e2
             d1 = depth - start
             d2 = depth - 2 * start + e2
-            d3 = depth - 3 * start + 3 * e2 - lev[b + L_E3]
+            d3 = depth - 3 * start + 3 * e2 - lev[b].e3
     else:
         start = depth
-        if st[RESET_WIN] == win:
-            start = lev[b + L_START]
+        if st.reset_win == win:
+            start = lev[b].start
         if depth == 0 and start == 0:
             return
-        if last > st[HIST_WIN] and st[HIST_WIN] != win and win - last <= 2:
-            e1 = lev[b + L_E1]
+        if last > st.hist_win and st.hist_win != win and win - last <= 2:
+            e1 = lev[b].e1
             if win - last == 1:
                 d2 = e1 - depth
-                d3 = 3 * e1 - 2 * depth - lev[b + L_E2]
+                d3 = 3 * e1 - 2 * depth - lev[b].e2
             else:
                 d3 = depth - e1
-    row = st[N_WALL_ROWS]
-    st[N_WALL_ROWS] = row + 1
-    wall64[0, row] = st[WIN_END_NS]
+    row = st.n_wall_rows
+    st.n_wall_rows = row + 1
+    wall64[0, row] = st.win_end_ns
     wall64[1, row] = price
     wall64[2, row] = spot
     wall32[0, row] = start
@@ -639,7 +511,7 @@ def _wall_row(e, b, rel, side, price, spot, valid):
     wall32[2, row] = add
     wall32[3, row] = pull
     wall32[4, row] = fill
-    wall32[5, row] = depth - lev[b + L_YOUNG]
+    wall32[5, row] = depth - lev[b].young
     wall32[6, row] = pull_rest
     wall32[7, row] = d1
     wall32[8, row] = d2
@@ -649,18 +521,18 @@ def _wall_row(e, b, rel, side, price, spot, valid):
     e.wall_valid[row] = valid
     biggest = max(max(start, depth), max(add, max(pull, fill)))
     if biggest > MAX_QTY or abs(d2) > MAX_QTY or abs(d3) > MAX_QTY:
-        st[NEED_TICK] = UNDEF_PRICE  # the driver reports it: no int32 column can hold this
+        st.too_large = 1  # the driver reports it: no int32 column can hold this
 
 
 @njit()
 def _overflow_rows(e, side, below, spot_tick, spot, valid):
     """Rows of overflow levels below (or above) the axis, in price order."""
-    st, over, order = e.st, e.over, e.order
-    used = st[OVERFLOW_USED]
+    st, over, order = e.st[0], e.over, e.order
+    used = st.overflow_used
     count = 0
     for k in range(used):
         tick = over[k]
-        if abs(tick - spot_tick) <= HUD_MAX_TICKS and (tick < st[BASE_TICK]) == below:
+        if abs(tick - spot_tick) <= HUD_MAX_TICKS and (tick < st.base_tick) == below:
             at = count
             while at > 0 and over[order[at - 1]] > tick:
                 order[at] = order[at - 1]
@@ -669,26 +541,26 @@ def _overflow_rows(e, side, below, spot_tick, spot, valid):
             count += 1
     for m in range(count):
         tick = over[order[m]]
-        b = _block(st[DENSE_LEVELS] + order[m], side)
-        _wall_row(e, b, tick - spot_tick, side, tick * st[TICK_INT], spot, valid)
+        b = _block(st.dense_levels + order[m], side)
+        _wall_row(e, b, tick - spot_tick, side, tick * st.tick_int, spot, valid)
 
 
 @njit()
 def _wall_rows(e, spot, valid):
     """All wall rows of the window: asks before bids, prices ascending."""
-    st = e.st
-    tick_int = st[TICK_INT]
+    st = e.st[0]
+    tick_int = st.tick_int
     spot_tick = spot // tick_int
-    lo = max(np.int64(0), spot_tick - HUD_MAX_TICKS - st[BASE_TICK])
-    hi = min(st[DENSE_LEVELS] - 1, spot_tick + HUD_MAX_TICKS - st[BASE_TICK])
+    lo = max(np.int64(0), spot_tick - HUD_MAX_TICKS - st.base_tick)
+    hi = min(st.dense_levels - 1, spot_tick + HUD_MAX_TICKS - st.base_tick)
     for s in range(2):
         side = ASK - s
-        if st[OVERFLOW_USED] > 0:
+        if st.overflow_used > 0:
             _overflow_rows(e, side, True, spot_tick, spot, valid)
         for level in range(lo, hi + 1):
-            tick = st[BASE_TICK] + level
+            tick = st.base_tick + level
             _wall_row(e, _block(level, side), tick - spot_tick, side, tick * tick_int, spot, valid)
-        if st[OVERFLOW_USED] > 0:
+        if st.overflow_used > 0:
             _overflow_rows(e, side, False, spot_tick, spot, valid)
 
 
@@ -696,8 +568,8 @@ def _wall_rows(e, spot, valid):
 @njit()
 def _zone_picture(st, lev, over, spot_tick, end, zone):
     """Depth by distance 0..20 of both sides, at the window's start (end = 0) or end -> zone[end]."""
-    base = st[BASE_TICK]
-    n = st[DENSE_LEVELS]
+    base = st.base_tick
+    n = st.dense_levels
     for side in range(2):
         sign = 1 if side == ASK else -1
         for d in range(ZONE):
@@ -705,12 +577,12 @@ def _zone_picture(st, lev, over, spot_tick, end, zone):
             zone[end, side, d] = 0
             if 0 <= level < n:
                 b = _block(level, side)
-                zone[end, side, d] = lev[b + L_DEPTH] if end else _start_depth(st, lev, b)
-        for k in range(st[OVERFLOW_USED]):
+                zone[end, side, d] = lev[b].depth if end else _start_depth(st, lev, b)
+        for k in range(st.overflow_used):
             d = sign * (over[k] - spot_tick)
             if 0 <= d < ZONE:
                 b = _block(n + k, side)
-                zone[end, side, d] = lev[b + L_DEPTH] if end else _start_depth(st, lev, b)
+                zone[end, side, d] = lev[b].depth if end else _start_depth(st, lev, b)
 
 
 @njit()
@@ -745,21 +617,21 @@ def _zone_flow(st, rad, spot_tick, flow):
     for k in range(W_WORDS):
         flow[BID, k] = 0
         flow[ASK, k] = 0
-    for k in range(st[N_RADAR]):
-        code = rad[k, R_CODE]
+    for k in range(st.n_radar):
+        code = rad[k].code
         side = code & 1
         sign = 1 if side == ASK else -1
-        d0 = sign * (rad[k, R_TICK_0] - spot_tick)
-        d1 = sign * (rad[k, R_TICK_1] - spot_tick)
-        q0 = rad[k, R_QTY_0] if 0 <= d0 <= DELTA_TICKS else 0
-        q1 = rad[k, R_QTY_1] if 0 <= d1 <= DELTA_TICKS else 0
+        d0 = sign * (rad[k].tick_0 - spot_tick)
+        d1 = sign * (rad[k].tick_1 - spot_tick)
+        q0 = rad[k].qty_0 if 0 <= d0 <= DELTA_TICKS else 0
+        q1 = rad[k].qty_1 if 0 <= d1 <= DELTA_TICKS else 0
         change = q1 - q0
         if change > 0:
             flow[side, W_ADDED] += change
-        if (code & 2) == 0 or (code & 4) != 0:
+        if (code & RESTING) == 0 or (code & IS_ADD) != 0:
             continue
         if change < 0:
-            gone = max(-change - rad[k, R_FILL], np.int64(0))
+            gone = max(-change - rad[k].fill, np.int64(0))
             flow[side, W_GONE] += gone
             if d0 <= AT_MAX_TICKS:
                 flow[side, W_GONE_AT] += gone
@@ -832,11 +704,11 @@ def _features(st, lev, over, rad, spot_tick, zone, flow, picture, x):
 def _radar_row(e, spot, emit):
     """Features, their differences over emitted rows, and the approach; the history is kept even when
     `--session` does not emit the row. history = x, d1, d2 of the row before."""
-    st, x, history, radar_i, radar_f = e.st, e.features, e.history, e.radar_i, e.radar_f
-    _features(st, e.lev, e.over, e.rad, spot // st[TICK_INT], e.zone, e.flow, e.picture, x)
-    first = st[RADAR_FIRST] == 1 or st[RESET_WIN] == st[WIN]
-    st[RADAR_FIRST] = 0
-    row = st[N_RADAR_ROWS]
+    st, x, history, radar_i, radar_f = e.st[0], e.features, e.history, e.radar_i, e.radar_f
+    _features(st, e.lev, e.over, e.rad, spot // st.tick_int, e.zone, e.flow, e.picture, x)
+    first = st.radar_first == 1 or st.reset_win == st.win
+    st.radar_first = 0
+    row = st.n_radar_rows
     for k in range(N_F + N_U):
         d1 = d2 = d3 = 0.0
         if not first:
@@ -859,90 +731,86 @@ def _radar_row(e, spot, emit):
                 radar_f[row, at + 2 * N_U] = d2
                 radar_f[row, at + 3 * N_U] = d3
     approach = 0
-    if st[SPOT_ROWS] >= 3 and spot != st[SPOT_3]:
-        approach = 1 if spot > st[SPOT_3] else -1
-    st[SPOT_ROWS] += 1
-    st[SPOT_3] = st[SPOT_2]
-    st[SPOT_2] = st[SPOT_1]
-    st[SPOT_1] = spot
+    if st.spot_rows >= 3 and spot != st.spot_3:
+        approach = 1 if spot > st.spot_3 else -1
+    st.spot_rows += 1
+    st.spot_3 = st.spot_2
+    st.spot_2 = st.spot_1
+    st.spot_1 = spot
     if emit:
-        radar_i[row, RD_END_NS] = st[WIN_END_NS]
-        radar_i[row, RD_SPOT] = spot
-        radar_i[row, RD_APPROACH] = approach
-        st[N_RADAR_ROWS] = row + 1
+        radar_i[row].window_end_ts_ns = st.win_end_ns
+        radar_i[row].spot_ref_price_int = spot
+        radar_i[row].approach = approach
+        st.n_radar_rows = row + 1
 
 
 @njit()
 def _close_window(e):
     """Write the rows of the current window and open the next one. No event is open any more."""
-    st, lev, over, snap = e.st, e.lev, e.over, e.snap
-    _move_phase(st, e.pauses, e.status, st[WIN_END_NS] - 1)
+    st, lev, over, snap = e.st[0], e.lev, e.over, e.snap
+    if st.win_end_ns > st.next_phase_ns:
+        _move_phase(st, e.pauses, e.status, st.win_end_ns - 1)
     phase = _phase(st)
     crossed = _is_crossed(st, lev, over)
-    whole = st[COMPLETE] == 1 and st[IN_SNAPSHOT] == 0
+    whole = st.complete == 1 and st.in_snapshot == 0
     book_valid = whole and not crossed
-    window_valid = whole and st[WIN_BAD] == 0 and phase == PHASE_OPEN
+    window_valid = whole and st.win_bad == 0 and phase == PHASE_OPEN
     bid = _best(st, lev, over, BID)
     ask = _best(st, lev, over, ASK)
-    bid_price = _tick_of(st, over, bid) * st[TICK_INT] if bid >= 0 else np.int64(0)
-    ask_price = _tick_of(st, over, ask) * st[TICK_INT] if ask >= 0 else np.int64(0)
-    spot = st[LAST_TRADE]
+    bid_price = _tick_of(st, over, bid) * st.tick_int if bid >= 0 else np.int64(0)
+    ask_price = _tick_of(st, over, ask) * st.tick_int if ask >= 0 else np.int64(0)
+    spot = st.last_trade
     if spot <= 0:
         spot = bid_price if book_valid and bid_price > 0 else np.int64(0)
-    emit = st[WIN_START_NS] >= st[EMIT_FROM] and st[WIN_END_NS] <= st[EMIT_TO]
-    wall_rows = np.int64(0)
-    if st[WITH_WALL]:
+    emit = st.win_start_ns >= st.emit_from and st.win_end_ns <= st.emit_to
+    if st.with_wall:
         blocks = _count_young(st, e.tab, lev, e.young, e.young_blocks)
         if emit and spot > 0:
-            before = st[N_WALL_ROWS]
             _wall_rows(e, spot, window_valid)
-            wall_rows = st[N_WALL_ROWS] - before
         for k in range(blocks):
-            lev[e.young_blocks[k] + L_YOUNG] = 0
-    if spot > 0:
+            lev[e.young_blocks[k]].young = 0
+    if st.with_radar and spot > 0:
         _radar_row(e, spot, emit)
     if emit:
-        row = st[N_SNAP_ROWS]
-        st[N_SNAP_ROWS] = row + 1
-        snap[row, SNAP_END_NS] = st[WIN_END_NS]
-        snap[row, SNAP_BID] = bid_price
-        snap[row, SNAP_BID_QTY] = lev[_block(bid, BID) + L_DEPTH] if bid >= 0 else 0
-        snap[row, SNAP_ASK] = ask_price
-        snap[row, SNAP_ASK_QTY] = lev[_block(ask, ASK) + L_DEPTH] if ask >= 0 else 0
-        snap[row, SNAP_LAST_TRADE] = st[LAST_TRADE]
-        snap[row, SNAP_SPOT] = spot
-        snap[row, SNAP_BOOK_VALID] = book_valid
-        snap[row, SNAP_WINDOW_VALID] = window_valid
-        snap[row, SNAP_PHASE] = phase
-        snap[row, SNAP_CROSSED] = st[W_CROSSED]
-        snap[row, SNAP_EVENTS] = st[W_EVENTS]
-        snap[row, SNAP_BUY] = st[W_BUY]
-        snap[row, SNAP_SELL] = st[W_SELL]
-        snap[row, SNAP_TRADES] = st[W_TRADES]
-        snap[row, SNAP_AVAILABLE_NS] = st[AVAILABLE_NS]
-        snap[row, SNAP_WALL_ROWS] = wall_rows
-    st[W_BUY] = 0
-    st[W_SELL] = 0
-    st[W_TRADES] = 0
-    st[W_EVENTS] = 0
-    st[W_CROSSED] = 0
-    st[N_RADAR] = 0
-    st[WIN_BAD] = 1 if crossed else 0
-    st[WIN] += 1
-    st[WIN_START_NS] += WINDOW_NS
-    st[WIN_END_NS] += WINDOW_NS
+        row = st.n_snap_rows
+        st.n_snap_rows = row + 1
+        snap[row].window_end_ts_ns = st.win_end_ns
+        snap[row].best_bid_price_int = bid_price
+        snap[row].best_bid_qty = lev[_block(bid, BID)].depth if bid >= 0 else 0
+        snap[row].best_ask_price_int = ask_price
+        snap[row].best_ask_qty = lev[_block(ask, ASK)].depth if ask >= 0 else 0
+        snap[row].last_trade_price_int = st.last_trade
+        snap[row].spot_ref_price_int = spot
+        snap[row].book_valid = book_valid
+        snap[row].phase = phase
+        snap[row].crossed_event_count = st.w_crossed
+        snap[row].event_count = st.w_events
+        snap[row].buy_qty = st.w_buy
+        snap[row].sell_qty = st.w_sell
+        snap[row].trade_count = st.w_trades
+        snap[row].available_ts_ns = st.available_ns
+    st.w_buy = 0
+    st.w_sell = 0
+    st.w_trades = 0
+    st.w_events = 0
+    st.w_crossed = 0
+    st.n_radar = 0
+    st.win_bad = 1 if crossed else 0
+    st.win += 1
+    st.win_start_ns += WINDOW_NS
+    st.win_end_ns += WINDOW_NS
 
 
 @njit()
 def _close_before(e, ts):
     """Close every window that ends at or before ts. False: no room for output, call again."""
-    st = e.st
-    if st[WIN] == PRE_WINDOW or ts < st[WIN_END_NS]:
+    st = e.st[0]
+    if st.win == PRE_WINDOW or ts < st.win_end_ns:
         return True
-    _cut_event(st, e.cnt, e.tab, e.lev, e.over, e.filled, e.unknown, e.trd)
-    most = 2 * (2 * HUD_MAX_TICKS + 1) + 2 * st[OVERFLOW_USED]
-    while ts >= st[WIN_END_NS]:
-        if st[N_SNAP_ROWS] == e.snap.shape[0] or st[N_WALL_ROWS] + most > e.wall_rel.shape[0]:
+    _cut_event(st, e.cnt[0], e.tab, e.lev, e.over, e.filled, e.unknown, e.trd)
+    most = 2 * (2 * HUD_MAX_TICKS + 1) + 2 * st.overflow_used
+    while ts >= st.win_end_ns:
+        if st.n_snap_rows == e.snap.shape[0] or st.n_wall_rows + most > e.wall_rel.shape[0]:
             return False
         _close_window(e)
     return True
@@ -951,48 +819,50 @@ def _close_before(e, ts):
 # ----------------------------------------------------------------------------------------- records
 @njit(forceinline=True)
 def _note_young(st, young, key, t_enter):
-    if st[WITH_WALL] and (st[WIN] == PRE_WINDOW or t_enter > st[WIN_END_NS] - REST_NS):
-        k = st[N_YOUNG]
+    if st.with_wall and (st.win == PRE_WINDOW or t_enter > st.win_end_ns - REST_NS):
+        k = st.n_young
         young[k, 0] = key
         young[k, 1] = t_enter
-        st[N_YOUNG] = k + 1
+        st.n_young = k + 1
 
 
 @njit(forceinline=True)
 def _note_change(st, rad, code, tick_0, qty_0, tick_1, qty_1, fill):
-    k = st[N_RADAR]
-    rad[k, R_CODE] = code
-    rad[k, R_TICK_0] = tick_0
-    rad[k, R_QTY_0] = qty_0
-    rad[k, R_TICK_1] = tick_1
-    rad[k, R_QTY_1] = qty_1
-    rad[k, R_FILL] = fill
-    st[N_RADAR] = k + 1
+    if not st.with_radar:
+        return
+    k = st.n_radar
+    rad[k].code = code
+    rad[k].tick_0 = tick_0
+    rad[k].qty_0 = qty_0
+    rad[k].tick_1 = tick_1
+    rad[k].qty_1 = qty_1
+    rad[k].fill = fill
+    st.n_radar = k + 1
 
 
 @njit(forceinline=True)
 def _insert(st, tab, free, key, level, side, qty, ts, fill):
-    tab[free, O_KEY] = key
-    tab[free, O_LEVEL] = 2 * level + side
-    tab[free, O_QTY] = qty
-    tab[free, O_ENTER] = ts
-    tab[free, O_FILL] = fill
-    tab[free, O_COUNTED] = 0
-    st[LIVE_ORDERS] += 1
+    tab[free].key = key
+    tab[free].label = 2 * level + side
+    tab[free].qty = qty
+    tab[free].enter_ns = ts
+    tab[free].fill = fill
+    tab[free].counted = 0
+    st.live_orders += 1
 
 
 @njit()
 def _take_unknown_fill(st, unknown, filled, key):
     """Fill that was reported in this event before the order itself appeared."""
-    for k in range(st[N_UNKNOWN]):
+    for k in range(st.n_unknown):
         if unknown[k, 0] == key:
             qty = unknown[k, 1]
-            last = st[N_UNKNOWN] - 1
+            last = st.n_unknown - 1
             unknown[k, 0] = unknown[last, 0]
             unknown[k, 1] = unknown[last, 1]
-            st[N_UNKNOWN] = last
-            filled[st[N_FILLED]] = key
-            st[N_FILLED] += 1
+            st.n_unknown = last
+            filled[st.n_filled] = key
+            st.n_filled += 1
             return qty
     return np.int64(0)
 
@@ -1001,33 +871,33 @@ def _take_unknown_fill(st, unknown, filled, key):
 def _apply_new(st, cnt, tab, lev, over, young, rad, filled, unknown, j, key, level, side, qty, ts):
     """A, or M of an unknown id: a new order; an existing one (j >= 0) is pulled first (4.12)."""
     tick = _tick_of(st, over, level)
-    code = side | 4
+    code = side | IS_ADD
     if j >= 0:
-        old = tab[j, O_LEVEL]
-        old_b = old * LEVEL_WORDS
-        old_qty = tab[j, O_QTY]
+        old = tab[j].label
+        old_b = old
+        old_qty = tab[j].qty
         _touch(st, cnt, lev, old_b)
-        lev[old_b + L_PULL] += old_qty
-        if ts - tab[j, O_ENTER] >= REST_NS:
-            lev[old_b + L_PULL_REST] += old_qty
+        lev[old_b].pull += old_qty
+        if ts - tab[j].enter_ns >= REST_NS:
+            lev[old_b].pull_rest += old_qty
         _change_depth(st, cnt, lev, old & 1, old >> 1, old_b, -old_qty)
-        tab[j, O_LEVEL] = 2 * level + side
-        tab[j, O_QTY] = qty
-        tab[j, O_ENTER] = ts
-        tab[j, O_COUNTED] = 0
+        tab[j].label = 2 * level + side
+        tab[j].qty = qty
+        tab[j].enter_ns = ts
+        tab[j].counted = 0
         if old & 1 == side:
             _note_change(st, rad, code, _tick_of(st, over, old >> 1), old_qty, tick, qty, 0)
         else:
             _note_change(st, rad, code, tick, 0, tick, qty, 0)
     else:
         fill = np.int64(0)
-        if st[N_UNKNOWN] > 0:
+        if st.n_unknown > 0:
             fill = _take_unknown_fill(st, unknown, filled, key)
         _insert(st, tab, ~j, key, level, side, qty, ts, fill)
         _note_change(st, rad, code, tick, 0, tick, qty, 0)
     b = _block(level, side)
     _touch(st, cnt, lev, b)
-    lev[b + L_ADD] += qty
+    lev[b].add += qty
     _change_depth(st, cnt, lev, side, level, b, qty)
     _note_young(st, young, key, ts)
 
@@ -1035,84 +905,84 @@ def _apply_new(st, cnt, tab, lev, over, young, rad, filled, unknown, j, key, lev
 @njit(forceinline=True)
 def _apply_cancel(st, cnt, tab, lev, over, rad, j, size, ts):
     """First row of the fill rule (4.6)."""
-    qty = tab[j, O_QTY]
+    qty = tab[j].qty
     gone = size
     if gone > qty:
-        cnt[K_OVERSIZED_CANCELS] += 1
+        cnt.oversized_cancels += 1
         gone = qty
-    fill = tab[j, O_FILL]
+    fill = tab[j].fill
     shown = min(fill, gone)
     hidden = fill - shown
     pull = gone - shown
-    label = tab[j, O_LEVEL]
-    b = label * LEVEL_WORDS
-    rests = ts - tab[j, O_ENTER] >= REST_NS
+    label = tab[j].label
+    b = label
+    rests = ts - tab[j].enter_ns >= REST_NS
     _touch(st, cnt, lev, b)
     if fill > 0:
-        lev[b + L_FILL] += fill
-        lev[b + L_ADD] += hidden
-        cnt[K_HIDDEN_CANCEL] += hidden
-        tab[j, O_FILL] = 0
-    lev[b + L_PULL] += pull
+        lev[b].fill += fill
+        lev[b].add += hidden
+        cnt.hidden_qty_cancel += hidden
+        tab[j].fill = 0
+    lev[b].pull += pull
     if rests:
-        lev[b + L_PULL_REST] += pull
+        lev[b].pull_rest += pull
     tick = _tick_of(st, over, label >> 1)
-    _note_change(st, rad, (label & 1) | (2 if rests else 0), tick, qty, tick, qty - gone, fill)
+    _note_change(st, rad, (label & 1) | (RESTING if rests else 0), tick, qty, tick, qty - gone, fill)
     _change_depth(st, cnt, lev, label & 1, label >> 1, b, -gone)
     if gone == qty:
-        _delete_order(tab, j, st[HASH_SHIFT])
-        st[LIVE_ORDERS] -= 1
+        _delete_order(tab, j, st.hash_shift)
+        st.live_orders -= 1
     else:
-        tab[j, O_QTY] = qty - gone
+        tab[j].qty = qty - gone
 
 
 @njit(forceinline=True)
 def _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts):
     """Second and third row of the fill rule (4.6); the order keeps its side."""
-    label = tab[j, O_LEVEL]
+    label = tab[j].label
     side = label & 1
     old_level = label >> 1
-    qty = tab[j, O_QTY]
-    fill = tab[j, O_FILL]
-    tab[j, O_FILL] = 0
-    rests = ts - tab[j, O_ENTER] >= REST_NS
-    code = side | (2 if rests else 0)
+    qty = tab[j].qty
+    fill = tab[j].fill
+    tab[j].fill = 0
+    rests = ts - tab[j].enter_ns >= REST_NS
+    code = side | (RESTING if rests else 0)
     tick = _tick_of(st, over, old_level)
-    b = label * LEVEL_WORDS
+    b = label
     _touch(st, cnt, lev, b)
     if level == old_level:
         grown = size - qty + fill
-        lev[b + L_FILL] += fill
+        lev[b].fill += fill
         if grown > 0:
-            lev[b + L_ADD] += grown
+            lev[b].add += grown
             if fill > 0:
-                cnt[K_HIDDEN_MODIFY] += grown
+                cnt.hidden_qty_modify += grown
         else:
-            lev[b + L_PULL] -= grown
+            lev[b].pull -= grown
             if rests:
-                lev[b + L_PULL_REST] -= grown
+                lev[b].pull_rest -= grown
         _note_change(st, rad, code, tick, qty, tick, size, fill)
-        tab[j, O_QTY] = size
+        tab[j].qty = size
         _change_depth(st, cnt, lev, side, level, b, size - qty)
         return
     shown = min(fill, qty)
     hidden = fill - shown
     pull = qty - shown
-    lev[b + L_FILL] += fill
-    lev[b + L_ADD] += hidden
-    cnt[K_HIDDEN_MODIFY] += hidden
-    lev[b + L_PULL] += pull
+    lev[b].fill += fill
+    lev[b].add += hidden
+    cnt.hidden_qty_modify += hidden
+    lev[b].pull += pull
     if rests:
-        lev[b + L_PULL_REST] += pull
+        lev[b].pull_rest += pull
     _note_change(st, rad, code, tick, qty, _tick_of(st, over, level), size, fill)
     _change_depth(st, cnt, lev, side, old_level, b, -qty)
     new_b = _block(level, side)
     _touch(st, cnt, lev, new_b)
-    lev[new_b + L_ADD] += size
-    tab[j, O_LEVEL] = 2 * level + side
-    tab[j, O_QTY] = size
-    tab[j, O_ENTER] = ts
-    tab[j, O_COUNTED] = 0
+    lev[new_b].add += size
+    tab[j].label = 2 * level + side
+    tab[j].qty = size
+    tab[j].enter_ns = ts
+    tab[j].counted = 0
     _change_depth(st, cnt, lev, side, level, new_b, size)
     _note_young(st, young, key, ts)
 
@@ -1120,96 +990,99 @@ def _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts):
 @njit(forceinline=True)
 def _apply_fill(st, cnt, tab, filled, unknown, trd, key, size):
     """F changes nothing in the book; it says whose quantity the next C or M takes (4.6)."""
-    if st[EV_HAS_TRADE] and key == st[EV_AGGRESSOR]:
-        cnt[K_AGGRESSOR_FILLS] += 1
-        cnt[K_AGGRESSOR_FILL_QTY] += size
+    if st.ev_has_trade and key == st.ev_aggressor:
+        cnt.aggressor_fills += 1
+        cnt.aggressor_fill_qty += size
         return
-    if st[EV_HAS_TRADE]:
-        trd[st[N_TRADES] - 1, TR_FILLS] += 1
-        trd[st[N_TRADES] - 1, TR_FILL_QTY] += size
+    if st.ev_has_trade:
+        trd[st.n_trades - 1].resting_fill_count += 1
+        trd[st.n_trades - 1].resting_fill_qty += size
     if size == 0:
         return
-    j = find_order(tab, key, st[HASH_SHIFT])
+    j = find_order(tab, key, st.hash_shift)
     if j >= 0:
-        if tab[j, O_FILL] == 0:
-            filled[st[N_FILLED]] = key
-            st[N_FILLED] += 1
-        tab[j, O_FILL] += size
+        if tab[j].fill == 0:
+            filled[st.n_filled] = key
+            st.n_filled += 1
+        if np.int64(tab[j].fill) + size > MAX_QTY:
+            st.too_large = 1
+            return
+        tab[j].fill += size
         return
-    for k in range(st[N_UNKNOWN]):
+    for k in range(st.n_unknown):
         if unknown[k, 0] == key:
             unknown[k, 1] += size
             return
-    unknown[st[N_UNKNOWN], 0] = key
-    unknown[st[N_UNKNOWN], 1] = size
-    st[N_UNKNOWN] += 1
+    unknown[st.n_unknown, 0] = key
+    unknown[st.n_unknown, 1] = size
+    st.n_unknown += 1
 
 
 @njit(forceinline=True)
 def _apply_trade(st, cnt, trd, ts, ts_recv, key, price, size, side, sequence):
     """T: last trade, volume, aggressor, and a row of trade_event (5.7)."""
     if price == UNDEF_PRICE:
-        cnt[K_UNDEF_PRICES] += 1
+        cnt.undef_prices += 1
     elif price > 0:
-        if price % st[TICK_INT] == 0:
-            st[LAST_TRADE] = price
+        if price % st.tick_int == 0:
+            st.last_trade = price
         else:
-            cnt[K_OFF_TICK] += 1
+            cnt.off_tick_prices += 1
     if size > MAX_QTY:
-        cnt[K_BAD_SIZES] += 1
+        cnt.bad_sizes += 1
         size = np.int64(0)
-    st[W_TRADES] += 1
+    st.w_trades += 1
     if side == SIDE_BID:
-        st[W_BUY] += size
+        st.w_buy += size
     elif side == SIDE_ASK:
-        st[W_SELL] += size
-    if st[CAL_PHASE] == PHASE_PRE_OPEN:
-        st[CAL_PHASE] = PHASE_OPEN
-    if not st[EV_HAS_TRADE]:
-        st[EV_HAS_TRADE] = 1
-        st[EV_FIRST_TRADE] = st[N_TRADES]
-    st[EV_AGGRESSOR] = key
-    k = st[N_TRADES]
-    trd[k, TR_EVENT_NS] = ts
-    trd[k, TR_RECV_NS] = ts_recv
-    trd[k, TR_SEQUENCE] = sequence
-    trd[k, TR_IDX] = st[TRADE_IDX]
-    trd[k, TR_PRICE] = price
-    trd[k, TR_QTY] = size
-    trd[k, TR_SIDE] = side
-    trd[k, TR_ORDER_ID] = key
-    trd[k, TR_FILLS] = 0
-    trd[k, TR_FILL_QTY] = 0
-    trd[k, TR_SWEEP] = 0
-    trd[k, TR_PHASE] = _phase(st)
-    trd[k, TR_WIN] = st[WIN]
-    st[N_TRADES] = k + 1
-    st[TRADE_IDX] += 1
+        st.w_sell += size
+    if st.cal_phase == PHASE_PRE_OPEN:
+        st.cal_phase = PHASE_OPEN
+    if not st.ev_has_trade:
+        st.ev_has_trade = 1
+        st.ev_first_trade = st.n_trades
+    st.ev_aggressor = key
+    k = st.n_trades
+    trd[k].ts_event_ns = ts
+    trd[k].ts_recv_ns = ts_recv
+    trd[k].sequence = sequence
+    trd[k].trade_idx = st.trade_idx
+    trd[k].price_int = price
+    trd[k].qty = size
+    trd[k].side = side
+    trd[k].order_id = key
+    trd[k].resting_fill_count = 0
+    trd[k].resting_fill_qty = 0
+    trd[k].sweep_level_count = 0
+    trd[k].phase = _phase(st)
+    trd[k].win = st.win
+    st.n_trades = k + 1
+    st.trade_idx += 1
 
 
 @njit()
 def _start_snapshot(st, cnt, tab, lev, ts_recv):
-    cnt[K_SNAPSHOTS] += 1
-    _clear_book(st, cnt, tab, lev, st[WIN] != PRE_WINDOW)
-    st[IN_SNAPSHOT] = 1
-    st[SNAP_TS_RECV] = ts_recv
-    st[COMPLETE] = 0
-    st[BAD_BOOK] = 0
-    st[AWAIT_LAST] = 0
+    cnt.snapshots += 1
+    _clear_book(st, cnt, tab, lev, st.win != PRE_WINDOW)
+    st.in_snapshot = 1
+    st.snap_ts_recv = ts_recv
+    st.complete = 0
+    st.bad_book = 0
+    st.await_last = 0
 
 
 @njit()
 def _snapshot_order(st, cnt, tab, lev, young, key, level, side, qty, ts):
     """A inside a snapshot: the order stands there; no flow is counted (4.3)."""
-    j = find_order(tab, key, st[HASH_SHIFT])
+    j = find_order(tab, key, st.hash_shift)
     if j >= 0:
-        cnt[K_DUPLICATE_ADDS] += 1
-        old = tab[j, O_LEVEL]
-        _change_depth(st, cnt, lev, old & 1, old >> 1, old * LEVEL_WORDS, -tab[j, O_QTY])
-        tab[j, O_LEVEL] = 2 * level + side
-        tab[j, O_QTY] = qty
-        tab[j, O_ENTER] = ts
-        tab[j, O_COUNTED] = 0
+        cnt.duplicate_adds += 1
+        old = tab[j].label
+        _change_depth(st, cnt, lev, old & 1, old >> 1, old, -tab[j].qty)
+        tab[j].label = 2 * level + side
+        tab[j].qty = qty
+        tab[j].enter_ns = ts
+        tab[j].counted = 0
     else:
         _insert(st, tab, ~j, key, level, side, qty, ts, 0)
     _change_depth(st, cnt, lev, side, level, _block(level, side), qty)
@@ -1217,33 +1090,32 @@ def _snapshot_order(st, cnt, tab, lev, young, key, level, side, qty, ts):
 
 
 @njit()
-def _price_fault(st, price, size, action, side, known):
-    """Counter of the first reason why an A or M cannot be applied, -1 when it can."""
+def _refused(cnt, price, size, level):
+    """Count the first reason why an A or M cannot be applied: price, grid, size, else its side."""
     if price == UNDEF_PRICE:
-        return K_UNDEF_PRICES
-    if price % st[TICK_INT] != 0:
-        return K_OFF_TICK
-    if size > MAX_QTY:
-        return K_BAD_SIZES
-    if side != SIDE_ASK and side != SIDE_BID and (action == ACTION_ADD or not known):
-        return K_BAD_SIDES
-    return -1
+        cnt.undef_prices += 1
+    elif level < 0:
+        cnt.off_tick_prices += 1
+    elif size > MAX_QTY:
+        cnt.bad_sizes += 1
+    else:
+        cnt.bad_sides += 1
 
 
 OFF_GRID = -99
 
 
 @njit(forceinline=True)
-def _level_of_price(st, over, price):
+def _level_of_price(st, over, price, ticks_per_price):
     """Level index of a price; OFF_GRID, or -NEED_... when the caller must make room first.
 
-    Inside the axis the division is a multiplication that is checked: exact, because the quotient is
-    far below 2**53, and several times cheaper than an integer division."""
-    tick_int = st[TICK_INT]
-    base = st[BASE_TICK] * tick_int
-    if base <= price < base + st[DENSE_LEVELS] * tick_int:
+    Inside the axis the division is a multiplication that is checked; exact, because the quotient is
+    below 2**18."""
+    tick_int = st.tick_int
+    base = st.base_tick * tick_int
+    if base <= price < base + st.dense_levels * tick_int:
         ahead = price - base
-        level = np.int64(np.float64(ahead) / np.float64(tick_int) + 0.5)
+        level = np.int64(np.float64(ahead) * ticks_per_price + 0.5)
         return level if level * tick_int == ahead else np.int64(OFF_GRID)
     if price == UNDEF_PRICE or price % tick_int != 0:
         return np.int64(OFF_GRID)
@@ -1253,29 +1125,28 @@ def _level_of_price(st, over, price):
 @njit()
 def _snapshot_record(st, cnt, tab, lev, over, young, level, flags, action, side, key, price, size, ts):
     """A record with F_SNAPSHOT, after START was dealt with (4.3)."""
-    cnt[K_RECORDS] += 1
-    cnt[K_SNAPSHOT_RECORDS] += 1
-    if st[WIN] != PRE_WINDOW and st[RESET_WIN] != st[WIN]:
+    cnt.records += 1
+    cnt.snapshot_records += 1
+    if st.win != PRE_WINDOW and st.reset_win != st.win:
         # the caller advanced the clock inside the snapshot: this window has the reset in it, too
         _hold_start(st, cnt, lev)
-        for k in range(2 * (st[DENSE_LEVELS] + st[OVERFLOW_USED])):
-            lev[k * LEVEL_WORDS + L_WIN] = 0
-        st[WIN_BAD] = 1
+        for k in range(2 * (st.dense_levels + st.overflow_used)):
+            lev[k].win = 0
+        st.win_bad = 1
     if action == ACTION_ADD:
-        fault = _price_fault(st, price, size, action, side, False)
-        if fault >= 0:
-            cnt[fault] += 1
+        if level < 0 or size > MAX_QTY or (side != SIDE_ASK and side != SIDE_BID):
+            _refused(cnt, price, size, level)
         else:
             _snapshot_order(st, cnt, tab, lev, young, key, level, ASK if side == SIDE_ASK else BID, size, ts)
     elif action != ACTION_CLEAR:
-        cnt[K_SNAPSHOT_NOT_ADD] += 1
+        cnt.snapshot_not_add += 1
     if flags & F_MAYBE_BAD_BOOK:
-        st[BAD_BOOK] = 1
+        st.bad_book = 1
     if flags & F_LAST:
-        st[IN_SNAPSHOT] = 0
-        st[COMPLETE] = 0 if st[BAD_BOOK] else 1
-        if st[WIN] != PRE_WINDOW:
-            st[WIN_BAD] = 1
+        st.in_snapshot = 0
+        st.complete = 0 if st.bad_book else 1
+        if st.win != PRE_WINDOW:
+            st.win_bad = 1
 
 
 @njit(forceinline=True)
@@ -1302,30 +1173,29 @@ def _plain_record(
     sequence,
 ):
     """A record without F_SNAPSHOT, after the clock moved (4.5)."""
-    cnt[K_RECORDS] += 1
-    st[EV_RECORDS] += 1
-    if ts_recv > st[AVAILABLE_NS]:
-        st[AVAILABLE_NS] = ts_recv
-    if st[COMPLETE] == 0:
-        st[WIN_BAD] = 1
+    cnt.records += 1
+    st.ev_records += 1
+    if ts_recv > st.available_ns:
+        st.available_ns = ts_recv
+    if st.complete == 0:
+        st.win_bad = 1
     if action in (ACTION_ADD, ACTION_MODIFY):
-        if st[IN_PAUSE] and st[CAL_PHASE] == PHASE_CLOSED:
-            st[CAL_PHASE] = PHASE_PRE_OPEN
-        j = find_order(tab, key, st[HASH_SHIFT])
-        fault = -1
-        if level < 0 or size > MAX_QTY or (side != SIDE_ASK and side != SIDE_BID):
-            fault = _price_fault(st, price, size, action, side, j >= 0)
-        if fault >= 0:
-            cnt[fault] += 1
-        elif action == ACTION_MODIFY and j >= 0:
-            if (side == SIDE_ASK) != (tab[j, O_LEVEL] & 1 == ASK) or (side != SIDE_ASK and side != SIDE_BID):
-                cnt[K_SIDE_CHANGES] += 1
+        if st.in_pause and st.cal_phase == PHASE_CLOSED:
+            st.cal_phase = PHASE_PRE_OPEN
+        j = find_order(tab, key, st.hash_shift)
+        two_sided = side in (SIDE_ASK, SIDE_BID)
+        known = action == ACTION_MODIFY and j >= 0
+        if level < 0 or size > MAX_QTY or not (two_sided or known):
+            _refused(cnt, price, size, level)
+        elif known:
+            if not two_sided or (side == SIDE_ASK) != (tab[j].label & 1 == ASK):
+                cnt.side_changes += 1
             _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts)
         else:
             if action == ACTION_MODIFY:
-                cnt[K_UNKNOWN_MODIFIES] += 1
+                cnt.unknown_modifies += 1
             elif j >= 0:
-                cnt[K_DUPLICATE_ADDS] += 1
+                cnt.duplicate_adds += 1
             _apply_new(
                 st,
                 cnt,
@@ -1344,49 +1214,49 @@ def _plain_record(
                 ts,
             )
     elif action == ACTION_CANCEL:
-        j = find_order(tab, key, st[HASH_SHIFT])
+        j = find_order(tab, key, st.hash_shift)
         if size > MAX_QTY:
-            cnt[K_BAD_SIZES] += 1
+            cnt.bad_sizes += 1
         elif j < 0:
-            cnt[K_UNKNOWN_CANCELS] += 1
+            cnt.unknown_cancels += 1
         else:
             _apply_cancel(st, cnt, tab, lev, over, rad, j, size, ts)
     elif action == ACTION_FILL:
         if size > MAX_QTY:
-            cnt[K_BAD_SIZES] += 1
+            cnt.bad_sizes += 1
         else:
             _apply_fill(st, cnt, tab, filled, unknown, trd, key, size)
     elif action == ACTION_TRADE:
         _apply_trade(st, cnt, trd, ts, ts_recv, key, price, size, side, sequence)
     elif action == ACTION_CLEAR:
-        cnt[K_CLEARS] += 1
+        cnt.clears += 1
         _clear_book(st, cnt, tab, lev, True)
-        st[COMPLETE] = 0
-        st[BAD_BOOK] = 0
-        st[AWAIT_LAST] = 1
+        st.complete = 0
+        st.bad_book = 0
+        st.await_last = 1
     elif action != ACTION_NONE:
-        cnt[K_UNKNOWN_ACTIONS] += 1
+        cnt.unknown_actions += 1
     if flags & F_MAYBE_BAD_BOOK:
-        st[COMPLETE] = 0
-        st[BAD_BOOK] = 1
-        st[WIN_BAD] = 1
+        st.complete = 0
+        st.bad_book = 1
+        st.win_bad = 1
     if flags & F_LAST:
         _end_event(st, cnt, tab, lev, over, filled, unknown, trd)
-        if st[AWAIT_LAST]:
-            st[AWAIT_LAST] = 0
-            if not st[BAD_BOOK]:
-                st[COMPLETE] = 1
+        if st.await_last:
+            st.await_last = 0
+            if not st.bad_book:
+                st.complete = 1
 
 
 @njit(forceinline=True)
 def _room(st, tab, young, rad, filled, unknown, trd):
     """Records that can be applied before any list could be full; each record adds at most one to each."""
-    room = tab.shape[0] // 2 - st[LIVE_ORDERS]
-    room = min(room, young.shape[0] - st[N_YOUNG])
-    room = min(room, rad.shape[0] - st[N_RADAR])
-    room = min(room, filled.shape[0] - st[N_FILLED])
-    room = min(room, unknown.shape[0] - st[N_UNKNOWN])
-    return min(room, trd.shape[0] - st[N_TRADES])
+    room = tab.shape[0] // 2 - st.live_orders
+    room = min(room, young.shape[0] - st.n_young)
+    room = min(room, rad.shape[0] - st.n_radar)
+    room = min(room, filled.shape[0] - st.n_filled)
+    room = min(room, unknown.shape[0] - st.n_unknown)
+    return min(room, trd.shape[0] - st.n_trades)
 
 
 def _array(kind, ndim, layout="C", readonly=False):
@@ -1428,20 +1298,38 @@ class EngineArrays(NamedTuple):
     radar_f: Any
 
 
+def _rows(dtype):
+    return _array(nb.from_dtype(dtype), 1)
+
+
 _ENGINE = nb.types.NamedTuple(
     (
-        *(_array(_I8, ndim) for ndim in (1, 1, 2, 1, 1, 1, 2, 1, 2)),  # st .. rad
+        _rows(STATE),
+        _rows(COUNTERS),
+        _rows(ORDER),  # tab
+        _rows(LEVEL),  # lev
+        _array(_I8, 1),  # over
+        _array(_I8, 1),  # order
+        _array(_I8, 2),  # young
+        _array(_I8, 1),  # young_blocks
+        _rows(CHANGE),  # rad
         _array(nb.types.float64, 2),  # history
         _array(nb.types.float64, 1),  # features
         _array(_I8, 3),  # zone
         _array(_I8, 2),  # flow
         _array(nb.types.float64, 3),  # picture
-        *(_array(_I8, ndim) for ndim in (1, 2, 2, 2, 2, 2, 2)),  # filled .. wall64
+        _array(_I8, 1),  # filled
+        _array(_I8, 2),  # unknown
+        _rows(TRADE),  # trd
+        _array(_I8, 2),  # pauses
+        _array(_I8, 2),  # status
+        _rows(SNAPSHOT),  # snap
+        _array(_I8, 2),  # wall64
         _array(nb.types.int32, 2),  # wall32
         _array(nb.types.int16, 1),  # wall_rel
         _array(nb.types.int8, 1),  # wall_side
         _array(nb.types.boolean, 1),  # wall_valid
-        _array(_I8, 2),  # radar_i
+        _rows(RADAR),  # radar_i
         _array(nb.types.float64, 2),  # radar_f
     ),
     EngineArrays,
@@ -1467,16 +1355,17 @@ def apply_records(
     e, ts_event, ts_recv, order_id, price, size, flags, action, side, instrument_id, sequence, i
 ):
     """Apply records from index i on -> (index of the first record not applied, DONE or what is needed)."""
-    st, cnt, over = e.st, e.cnt, e.over
+    st, cnt, over = e.st[0], e.cnt[0], e.over
+    ticks_per_price = 1.0 / np.float64(st.tick_int)
     n = np.int64(len(ts_event))
-    instrument = st[INSTRUMENT]
+    instrument = st.instrument
     while i < n:
         stop = min(n, i + _room(st, e.tab, e.young, e.rad, e.filled, e.unknown, e.trd))
         if stop <= i:
             return i, np.int64(NEED_LISTS)
         while i < stop:
             if instrument_id[i] != instrument:
-                cnt[K_FOREIGN] += 1
+                cnt.foreign_records += 1
                 i += 1
                 continue
             flag = np.int64(flags[i])
@@ -1485,34 +1374,34 @@ def apply_records(
             received = ts_recv[i]
             late = False
             if flag & F_SNAPSHOT:
-                if st[IN_SNAPSHOT] == 0 or act == ACTION_CLEAR or received != st[SNAP_TS_RECV]:
-                    _cut_event(st, e.cnt, e.tab, e.lev, e.over, e.filled, e.unknown, e.trd)
+                if st.in_snapshot == 0 or act == ACTION_CLEAR or received != st.snap_ts_recv:
+                    _cut_event(st, e.cnt[0], e.tab, e.lev, e.over, e.filled, e.unknown, e.trd)
                     if not _close_before(e, received):
                         return i, np.int64(NEED_OUTPUT)
                     _start_snapshot(st, cnt, e.tab, e.lev, received)
             else:
-                if received < st[DAY_LO_NS] or received >= st[DAY_HI_NS]:
-                    st[DAY_LO_NS] = received // DAY_NS * DAY_NS
-                    st[DAY_HI_NS] = st[DAY_LO_NS] + DAY_NS
+                if received < st.day_lo_ns or received >= st.day_hi_ns:
+                    st.day_lo_ns = received // DAY_NS * DAY_NS
+                    st.day_hi_ns = st.day_lo_ns + DAY_NS
                 late = (
-                    ts < st[WIN_START_NS]
+                    ts < st.win_start_ns
                     or ts > received + EVENT_AHEAD_NS
-                    or ts < st[DAY_LO_NS] - HOUR_NS
-                    or ts >= st[DAY_HI_NS] + HOUR_NS
+                    or ts < st.day_lo_ns - HOUR_NS
+                    or ts >= st.day_hi_ns + HOUR_NS
                 )
-                if not late and ts >= st[WIN_END_NS]:
-                    if not _close_before(e, ts):
-                        return i, np.int64(NEED_OUTPUT)
-                if st[IN_SNAPSHOT]:
-                    st[IN_SNAPSHOT] = 0
-                    st[COMPLETE] = 0 if st[BAD_BOOK] else 1
+                if not late and ts >= st.win_end_ns and not _close_before(e, ts):
+                    return i, np.int64(NEED_OUTPUT)
+                if st.in_snapshot:
+                    st.in_snapshot = 0
+                    st.complete = 0 if st.bad_book else 1
                 if not late:
-                    if st[WIN] == PRE_WINDOW:
+                    if st.win == PRE_WINDOW:
                         _open_first_window(st, e.lev, over, ts)
-                    _move_phase(st, e.pauses, e.status, ts)
+                    if ts >= st.next_phase_ns:
+                        _move_phase(st, e.pauses, e.status, ts)
             level = np.int64(OFF_GRID)
             if act in (ACTION_ADD, ACTION_MODIFY):
-                level = _level_of_price(st, over, price[i])
+                level = _level_of_price(st, over, price[i], ticks_per_price)
                 if level < 0 and level != OFF_GRID:
                     return i, -level
             if flag & F_SNAPSHOT:
@@ -1534,7 +1423,7 @@ def apply_records(
                 )
             else:
                 if late:
-                    cnt[K_LATE] += 1
+                    cnt.late_records += 1
                 _plain_record(
                     st,
                     cnt,
@@ -1572,15 +1461,12 @@ def advance_to(e, ts):
 @njit(_I8(_ENGINE), nogil=True)
 def finish(e):
     """End of the input: close the open event and the window of the last record."""
-    st, cnt, lev = e.st, e.cnt, e.lev
-    _cut_event(st, e.cnt, e.tab, e.lev, e.over, e.filled, e.unknown, e.trd)
-    if st[WIN] != PRE_WINDOW and not _close_before(e, st[WIN_END_NS]):
+    st, cnt, lev = e.st[0], e.cnt[0], e.lev
+    _cut_event(st, e.cnt[0], e.tab, e.lev, e.over, e.filled, e.unknown, e.trd)
+    if st.win != PRE_WINDOW and not _close_before(e, st.win_end_ns):
         return np.int64(NEED_OUTPUT)
-    for k in range(2 * (st[DENSE_LEVELS] + st[OVERFLOW_USED])):
-        b = k * LEVEL_WORDS
-        if (
-            lev[b + L_WIN] > st[RESET_WIN]
-            and lev[b + L_DEPTH] != lev[b + L_E1] + lev[b + L_ADD] - lev[b + L_PULL] - lev[b + L_FILL]
-        ):
-            cnt[K_IDENTITY] += 1
+    for k in range(2 * (st.dense_levels + st.overflow_used)):
+        b = k
+        if lev[b].win > st.reset_win and lev[b].depth != lev[b].e1 + lev[b].add - lev[b].pull - lev[b].fill:
+            cnt.identity_violations += 1
     return np.int64(DONE)

@@ -1,114 +1,133 @@
-"""Layout of the book engine's arrays: what each word of state, order, level and output row means.
+"""Layout of the book engine's arrays: every row is a record with named fields.
 
-The names are plain integers, so that they are constants in compiled code. `kernels.book` holds the loop,
-`stages.silver.future_mbo.book_engine` owns the arrays.
+`kernels.book` holds the loop, `stages.silver.future_mbo.book_engine` owns the arrays. In compiled code a
+field is a constant offset, so names cost nothing.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
+import numpy as np
+
 from data_eng.units import DELTA_TICKS
 
-# What a call came back for.
-DONE, NEED_OUTPUT, NEED_AXIS, NEED_OVERFLOW, NEED_TABLE, NEED_LISTS = range(6)
+# What a call of the kernel came back for.
+DONE, NEED_OUTPUT, NEED_AXIS, NEED_OVERFLOW, NEED_LISTS = range(5)
 
 BID, ASK = 0, 1
-MAX_QTY = 2**31 - 1
-PRE_WINDOW = 1
+MAX_QTY: Final = 2**31 - 1
+PRE_WINDOW: Final = 1
 """window number while none is open: what late records do then counts in the first window"""
-ZONE = DELTA_TICKS + 1
+FOREVER_NS: Final = 2**63 - 1
+ZONE: Final = DELTA_TICKS + 1
 N_F, N_U = 25, 24
-RADAR_WIDTH = 4 * (N_F + N_U)
-EVENT_AHEAD_NS = 1_000_000_000
-"""tolerance of ts_event against ts_recv before a record counts as late (4.7)"""
+RADAR_WIDTH: Final = 4 * (N_F + N_U)
+EVENT_AHEAD_NS: Final = 1_000_000_000
+"""a ts_event further ahead of ts_recv than this makes a record late (4.7)"""
 
-# Order row.
-ORDER_WORDS = 8
-O_KEY, O_LEVEL, O_QTY, O_ENTER, O_FILL, O_COUNTED = range(6)
-# O_LEVEL = 2 * level index + side; O_FILL = quantity filled in the current event.
+ORDER: Final = np.dtype(
+    [
+        ("key", "i8"),  # the uint64 order id, same bits
+        ("enter_ns", "i8"),  # when it took its price
+        ("label", "i4"),  # 2 * level + side; < 0 marks a free row
+        ("qty", "i4"),
+        ("fill", "i4"),  # filled in the open event
+        ("counted", "i4"),  # last window (low bits) that counted it as young
+    ],
+    align=True,
+)
+"""two orders in one cache line"""
 
-# Level block. The first eight words are one cache line, and all that most windows read.
-LEVEL_WORDS = 16
-(
-    L_DEPTH,
-    L_WIN,
-    L_E1,
-    L_ADD,
-    L_PULL,
-    L_PULL_REST,
-    L_FILL,
-    L_YOUNG,
-    L_E2,
-    L_E3,
-    L_START,
-) = range(11)
-# L_E1, L_E2, L_E3 = depth one, two, three windows before L_WIN; L_START = depth before a reset in RESET_WIN.
+LEVEL: Final = np.dtype(
+    [
+        ("depth", "i8"),
+        ("win", "i8"),  # window for which e1..e3 and the flows are true
+        ("e1", "i8"),  # depth at the end of the window before `win`
+        ("add", "i8"),
+        ("pull", "i8"),
+        ("pull_rest", "i8"),
+        ("fill", "i8"),
+        ("young", "i8"),  # quantity that does not rest yet, while a window is written
+        ("e2", "i8"),
+        ("e3", "i8"),
+        ("start", "i8"),  # depth at the start of `reset_win`
+        ("_pad", "i8", 5),
+    ],
+    align=True,
+)
+"""one side of one tick; the first eight words are one cache line and all that most windows read"""
 
-# Scalars of the engine.
-(
-    INSTRUMENT,
-    TICK_INT,
-    EMIT_FROM,
-    EMIT_TO,
-    WITH_WALL,
-    BASE_TICK,
-    DENSE_LEVELS,
-    OVERFLOW_USED,
-    GROW_LO,
-    GROW_HI,
-    BEST_BID,
-    BEST_ASK,
-    LIVE_ORDERS,
-    HASH_SHIFT,
-    WIN,
-    WIN_START_NS,
-    WIN_END_NS,
-    HIST_WIN,
-    RESET_WIN,
-    WIN_BAD,
-    DAY_LO_NS,
-    DAY_HI_NS,
-    IN_SNAPSHOT,
-    SNAP_TS_RECV,
-    COMPLETE,
-    BAD_BOOK,
-    AWAIT_LAST,
-    EV_RECORDS,
-    EV_HAS_TRADE,
-    EV_AGGRESSOR,
-    EV_FIRST_TRADE,
-    LAST_TRADE,
-    W_BUY,
-    W_SELL,
-    W_TRADES,
-    W_EVENTS,
-    W_CROSSED,
-    TRADE_IDX,
-    AVAILABLE_NS,
-    CAL_STARTED,
-    CAL_PHASE,
-    IN_PAUSE,
-    PAUSE_IDX,
-    STATUS_IDX,
-    HAS_STATUS,
-    STATUS_PHASE,
-    N_YOUNG,
-    N_RADAR,
-    N_FILLED,
-    N_UNKNOWN,
-    N_TRADES,
-    N_SNAP_ROWS,
-    N_WALL_ROWS,
-    N_RADAR_ROWS,
-    RADAR_FIRST,
-    SPOT_1,
-    SPOT_2,
-    SPOT_3,
-    SPOT_ROWS,
-    NEED_TICK,
-) = range(60)
-N_STATE = 64
+STATE: Final = np.dtype(
+    [
+        ("instrument", "i8"),  # records of other instruments are skipped
+        ("tick_int", "i8"),
+        ("emit_from", "i8"),  # ns; windows that start earlier are not written
+        ("emit_to", "i8"),  # ns
+        ("with_wall", "i8"),
+        ("with_radar", "i8"),
+        ("base_tick", "i8"),  # tick of dense level 0
+        ("dense_levels", "i8"),
+        ("overflow_used", "i8"),  # levels behind the dense axis
+        ("grow_lo", "i8"),  # ticks that the dense axis may grow to
+        ("grow_hi", "i8"),
+        ("best_bid", "i8"),  # dense level, -1 = none
+        ("best_ask", "i8"),  # dense level, dense_levels = none
+        ("live_orders", "i8"),
+        ("hash_shift", "i8"),
+        ("win", "i8"),  # window number (ns // WINDOW_NS) or PRE_WINDOW
+        ("win_start_ns", "i8"),
+        ("win_end_ns", "i8"),
+        ("hist_win", "i8"),  # no depth history before this window's end
+        ("reset_win", "i8"),  # last window with a reset inside
+        ("win_bad", "i8"),  # the window can no longer be valid
+        ("day_lo_ns", "i8"),  # UTC day of the last ts_recv
+        ("day_hi_ns", "i8"),
+        ("in_snapshot", "i8"),
+        ("snap_ts_recv", "i8"),
+        ("complete", "i8"),  # a full book is known
+        ("bad_book", "i8"),
+        ("await_last", "i8"),  # R was seen, its event is not over
+        ("ev_records", "i8"),  # records of the open event
+        ("ev_has_trade", "i8"),
+        ("ev_aggressor", "i8"),
+        ("ev_first_trade", "i8"),  # row in trd
+        ("last_trade", "i8"),
+        ("w_buy", "i8"),
+        ("w_sell", "i8"),
+        ("w_trades", "i8"),
+        ("w_events", "i8"),
+        ("w_crossed", "i8"),
+        ("trade_idx", "i8"),
+        ("available_ns", "i8"),
+        ("cal_started", "i8"),  # the calendar has seen a clock
+        ("cal_phase", "i8"),
+        ("in_pause", "i8"),
+        ("pause_idx", "i8"),
+        ("status_idx", "i8"),
+        ("has_status", "i8"),
+        ("status_phase", "i8"),
+        ("next_phase_ns", "i8"),  # nothing changes the phase before this time
+        ("n_young", "i8"),  # used rows of each list
+        ("n_radar", "i8"),
+        ("n_filled", "i8"),
+        ("n_unknown", "i8"),
+        ("n_trades", "i8"),
+        ("n_snap_rows", "i8"),
+        ("n_wall_rows", "i8"),
+        ("n_radar_rows", "i8"),
+        ("radar_first", "i8"),
+        ("spot_1", "i8"),
+        ("spot_2", "i8"),
+        ("spot_3", "i8"),
+        ("spot_rows", "i8"),
+        ("need_tick", "i8"),  # price that asked for room
+        ("too_large", "i8"),  # a value does not fit int32
+    ],
+    align=True,
+)
 
-COUNTER_NAMES = (
+COUNTER_NAMES: Final = (
     "records",
     "foreign_records",
     "snapshot_records",
@@ -143,66 +162,67 @@ COUNTER_NAMES = (
     "bad_sides",
     "unknown_actions",
 )
-"""counters of spec 4.10; the index is the position in the kernel's `cnt`"""
-(
-    K_RECORDS,
-    K_FOREIGN,
-    K_SNAPSHOT_RECORDS,
-    K_EVENTS,
-    K_SNAPSHOTS,
-    K_CLEARS,
-    K_UNKNOWN_CANCELS,
-    K_UNKNOWN_MODIFIES,
-    K_UNKNOWN_FILL_ORDERS,
-    K_UNKNOWN_FILL_QTY,
-    K_UNMATCHED_FILL_ORDERS,
-    K_UNMATCHED_FILL_QTY,
-    K_DUPLICATE_ADDS,
-    K_SIDE_CHANGES,
-    K_OVERSIZED_CANCELS,
-    K_NEGATIVE_DEPTHS,
-    K_CROSSED,
-    _K_CROSSED_PRE_OPEN,
-    _K_CROSSED_OPEN,
-    _K_CROSSED_HALT,
-    K_AGGRESSOR_FILLS,
-    K_AGGRESSOR_FILL_QTY,
-    K_HIDDEN_CANCEL,
-    K_HIDDEN_MODIFY,
-    K_IDENTITY,
-    K_SNAPSHOT_NOT_ADD,
-    K_UNTERMINATED,
-    K_LATE,
-    K_UNDEF_PRICES,
-    K_OFF_TICK,
-    K_BAD_SIZES,
-    K_BAD_SIDES,
-    K_UNKNOWN_ACTIONS,
-) = range(len(COUNTER_NAMES))
+"""counters of spec 4.10"""
+COUNTERS: Final = np.dtype([(name, "i8") for name in COUNTER_NAMES], align=True)
 
-# Rows of output.
-(
-    SNAP_END_NS,
-    SNAP_BID,
-    SNAP_BID_QTY,
-    SNAP_ASK,
-    SNAP_ASK_QTY,
-    SNAP_LAST_TRADE,
-    SNAP_SPOT,
-    SNAP_BOOK_VALID,
-    SNAP_WINDOW_VALID,
-    SNAP_PHASE,
-    SNAP_CROSSED,
-    SNAP_EVENTS,
-    SNAP_BUY,
-    SNAP_SELL,
-    SNAP_TRADES,
-    SNAP_AVAILABLE_NS,
-    SNAP_WALL_ROWS,
-) = range(17)
-SNAP_WORDS = 17
-WALL_INT64 = ("window_end_ts_ns", "price_int", "spot_ref_price_int")
-WALL_INT32 = (
+CHANGE: Final = np.dtype(
+    [
+        ("tick_0", "i8"),
+        ("tick_1", "i8"),
+        ("qty_0", "i4"),  # before; 0 = was not there
+        ("qty_1", "i4"),  # after
+        ("fill", "i4"),
+        ("code", "i4"),  # bit 0 side, bit 1 it was resting, bit 2 an add
+    ],
+    align=True,
+)
+"""one change of the book, kept until the window's spot is known (5.3)"""
+RESTING, IS_ADD = 2, 4
+
+TRADE: Final = np.dtype(
+    [
+        ("ts_event_ns", "i8"),
+        ("ts_recv_ns", "i8"),
+        ("trade_idx", "i8"),
+        ("price_int", "i8"),
+        ("order_id", "u8"),
+        ("resting_fill_qty", "i8"),
+        ("win", "i8"),
+        ("sequence", "u4"),
+        ("qty", "i4"),
+        ("resting_fill_count", "i4"),
+        ("sweep_level_count", "i4"),
+        ("side", "i4"),
+        ("phase", "i4"),
+    ],
+    align=True,
+)
+SNAPSHOT: Final = np.dtype(
+    [
+        ("window_end_ts_ns", "i8"),
+        ("best_bid_price_int", "i8"),
+        ("best_bid_qty", "i8"),
+        ("best_ask_price_int", "i8"),
+        ("best_ask_qty", "i8"),
+        ("last_trade_price_int", "i8"),
+        ("spot_ref_price_int", "i8"),
+        ("crossed_event_count", "i8"),
+        ("event_count", "i8"),
+        ("buy_qty", "i8"),
+        ("sell_qty", "i8"),
+        ("trade_count", "i8"),
+        ("available_ts_ns", "i8"),
+        ("phase", "i4"),
+        ("book_valid", "i4"),
+    ],
+    align=True,
+)
+RADAR: Final = np.dtype(
+    [("window_end_ts_ns", "i8"), ("spot_ref_price_int", "i8"), ("approach", "i8")], align=True
+)
+
+WALL_INT64: Final = ("window_end_ts_ns", "price_int", "spot_ref_price_int")
+WALL_INT32: Final = (
     "depth_qty_start",
     "depth_qty_end",
     "add_qty",
@@ -214,30 +234,10 @@ WALL_INT32 = (
     "d2_depth_qty",
     "d3_depth_qty",
 )
-(
-    TR_EVENT_NS,
-    TR_RECV_NS,
-    TR_SEQUENCE,
-    TR_IDX,
-    TR_PRICE,
-    TR_QTY,
-    TR_SIDE,
-    TR_ORDER_ID,
-    TR_FILLS,
-    TR_FILL_QTY,
-    TR_SWEEP,
-    TR_PHASE,
-    TR_WIN,
-) = range(13)
-TRADE_WORDS = 13
-(RD_END_NS, RD_SPOT, RD_APPROACH) = range(3)
-RADAR_INTS = 3
-RADAR_ENTRY_WORDS = 6
-R_CODE, R_TICK_0, R_QTY_0, R_TICK_1, R_QTY_1, R_FILL = range(6)
-# R_CODE: bit 0 side, bit 1 the order was resting, bit 2 an add.
+"""order of the rows of the kernel's `wall64` and `wall32`"""
 
 # Radar scratch: sums of one zone picture, and flow of one side (5.3).
 P_TOTAL, P_AT, P_NEAR, P_FAR, P_CENTRE, P_FIRST = range(6)
-P_WORDS = 6
+P_WORDS: Final = 6
 W_ADDED, W_GONE, W_GONE_AT, W_GONE_NEAR, W_AWAY, W_TOWARD = range(6)
-W_WORDS = 6
+W_WORDS: Final = 6

@@ -24,7 +24,7 @@ from data_eng.schema import BANDS, DIRECTIONS, F_FEATURES, U_FEATURES, table
 SYMBOL, DT = "ESH6", "2026-01-06"
 TICK = 250_000_000
 SECOND = 10**9
-T0 = 1_767_708_000 * SECOND  # 2026-01-06 14:00 UTC
+T0 = 1_767_708_275 * SECOND  # 2026-01-06 14:04:35 UTC: the minute crosses the border of two blocks
 CENTRE = 4_800 * 4  # in ticks; bids stay below, asks above
 WINDOWS = 60
 OPENS_AT = 4
@@ -413,7 +413,7 @@ def plain_windows() -> tuple[PlainWindow, ...]:
 def book_lake() -> MemoryLake:
     """Bronze and the futures tables, coherent."""
     windows = plain_windows()
-    assert len(windows) == WINDOWS - (WINDOWS % 9 == 0)
+    assert len(windows) == WINDOWS
     snapshot, wall = snapshot_rows(windows), wall_rows(windows)
     tables = {
         BRONZE: bronze_table(records()),

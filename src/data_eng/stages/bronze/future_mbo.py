@@ -351,6 +351,8 @@ def _run(context: StageContext) -> None:
     outrights = outright_futures(definitions, [f.metadata for f in files], dt)
     mine = choose_outright(outrights, symbol, files, dt)
     reader = DayReader(catalogue.require("mbo", dt, instrument_ids=set(mine.symbols)), dt)
+    if unused := catalogue.not_used_text(dt):
+        context.report.note(unused)
     with context.writer(DATASET_KEY) as writer:
         report = ingest_future_mbo(
             reader,

@@ -23,13 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from data_eng.dbn_codes import PHASES
+from data_eng.dbn_codes import PHASES, SIDE_ASK, SIDE_BID
 from data_eng.errors import EngineError
 from data_eng.kernels import book as kernel
 from data_eng.kernels import book_layout as at
 from data_eng.mbo import MboColumns
 from data_eng.schema import table
-from data_eng.units import PRICES_PER_POINT, ROW_GROUP_WINDOWS, TICK_INT, UNDEF_PRICE, WINDOW_NS
+from data_eng.units import PRICES_PER_POINT, ROW_GROUP_WINDOWS, TICK_INT, WINDOW_NS
 
 Int64s = npt.NDArray[np.int64]
 
@@ -73,7 +73,7 @@ class BookEngine:
     status: int64[n, 2], (ts_event ns, phase code) of status messages, sorted; they override the calendar.
     emit_from_ns, emit_to_ns: windows with emit_from <= window_start and window_end <= emit_to are emitted;
         all records are applied whatever they are.
-    wall: False leaves out wall_surface_1s, which is most of the work.
+    wall, radar: False leaves out wall_surface_1s (most of the work) or radar_vacuum_1s.
     """
 
     def __init__(
@@ -86,32 +86,35 @@ class BookEngine:
         emit_from_ns: int | None = None,
         emit_to_ns: int | None = None,
         wall: bool = True,
+        radar: bool = True,
     ) -> None:
         if tick_int <= 0:
             raise EngineError(f"tick_int is {tick_int}, expected a positive price_int per tick")
-        st = np.zeros(at.N_STATE, np.int64)
-        st[at.INSTRUMENT] = instrument_id
-        st[at.TICK_INT] = tick_int
-        st[at.EMIT_FROM] = _INT64_MIN if emit_from_ns is None else emit_from_ns
-        st[at.EMIT_TO] = _INT64_MAX if emit_to_ns is None else emit_to_ns
-        st[at.WITH_WALL] = int(wall)
-        st[at.BEST_BID] = -1
-        st[at.WIN] = at.PRE_WINDOW
-        st[at.WIN_START_NS] = _INT64_MIN
-        st[at.WIN_END_NS] = _INT64_MIN
-        st[at.DAY_LO_NS] = 1  # no day: the first record sets it
-        st[at.CAL_PHASE] = PHASES.index("open")
-        st[at.RADAR_FIRST] = 1
+        state = _records(at.STATE, 1)
+        st = state[0]
+        st.instrument = instrument_id
+        st.tick_int = tick_int
+        st.emit_from = _INT64_MIN if emit_from_ns is None else emit_from_ns
+        st.emit_to = _INT64_MAX if emit_to_ns is None else emit_to_ns
+        st.with_wall = int(wall)
+        st.with_radar = int(radar)
+        st.best_bid = -1
+        st.win = at.PRE_WINDOW
+        st.win_start_ns = _INT64_MIN
+        st.win_end_ns = _INT64_MIN
+        st.day_lo_ns = 1  # no day: the first record sets it
+        st.cal_phase = PHASES.index("open")
+        st.radar_first = 1
         self._state: dict[str, npt.NDArray[Any]] = {
-            "st": st,
-            "cnt": np.zeros(len(at.COUNTER_NAMES), np.int64),
+            "st": state,
+            "cnt": _records(at.COUNTERS, 1),
             "tab": _empty_table(1 << 15),
-            "lev": np.zeros(_FIRST_OVERFLOW * 2 * at.LEVEL_WORDS, np.int64),
+            "lev": _records(at.LEVEL, 2 * _FIRST_OVERFLOW),
             "over": np.zeros(_FIRST_OVERFLOW, np.int64),
             "order": np.zeros(_FIRST_OVERFLOW, np.int64),
             "young": np.zeros((4_096, 2), np.int64),
             "young_blocks": np.zeros(4_096, np.int64),
-            "rad": np.zeros((8_192, at.RADAR_ENTRY_WORDS), np.int64),
+            "rad": _records(at.CHANGE, 8_192),
             "history": np.zeros((3, at.N_F + at.N_U)),
             "features": np.zeros(at.N_F + at.N_U),
             "zone": np.zeros((2, 2, at.ZONE), np.int64),
@@ -119,11 +122,11 @@ class BookEngine:
             "picture": np.zeros((2, 2, at.P_WORDS)),
             "filled": np.zeros(1_024, np.int64),
             "unknown": np.zeros((1_024, 2), np.int64),
-            "trd": np.zeros((4_096, at.TRADE_WORDS), np.int64),
+            "trd": _records(at.TRADE, 4_096),
             "pauses": _pairs(pauses),
             "status": _pairs(status),
         }
-        st[at.HASH_SHIFT] = 64 - 15
+        st.hash_shift = 64 - 15
         self._out: dict[str, npt.NDArray[Any]] = {}
         self._allocate_output(_WALL_ROWS if wall else 3_000)
         self._finished = False
@@ -148,10 +151,10 @@ class BookEngine:
             if need == at.NEED_OUTPUT:
                 yield self.take(make_room=True)
             elif need == at.NEED_AXIS:
-                self._grow_axis(int(self._state["st"][at.NEED_TICK]))
+                self._grow_axis(int(self._st.need_tick))
             elif need == at.NEED_OVERFLOW:
-                self._make_overflow_room(int(self._state["st"][at.NEED_TICK]))
-            elif self._lists_are_full():
+                self._make_overflow_room(int(self._st.need_tick))
+            else:
                 if self._complete_trades() > 0:
                     yield self.take()
                 self._grow_lists()
@@ -175,30 +178,30 @@ class BookEngine:
 
     def counters(self) -> dict[str, int]:
         """Counters of spec 4.10 so far, by name."""
-        return dict(zip(at.COUNTER_NAMES, self._state["cnt"].tolist(), strict=True))
+        return dict(zip(at.COUNTER_NAMES, self._state["cnt"][0].tolist(), strict=True))
 
     @property
     def book_complete(self) -> bool:
         """A full book is known now (spec 4.1)."""
-        st = self._state["st"]
-        return bool(st[at.COMPLETE] and not st[at.IN_SNAPSHOT])
+        st = self._st
+        return bool(st.complete and not st.in_snapshot)
 
     def depth(self) -> dict[str, dict[int, int]]:
         """Depth now: side 'A' and 'B' -> price_int -> contracts, occupied levels only."""
-        st, lev = self._state["st"], self._state["lev"]
-        blocks = lev[: 2 * self._levels() * at.LEVEL_WORDS].reshape(-1, 2, at.LEVEL_WORDS)
+        st, lev = self._st, self._state["lev"]
+        depth = lev["depth"][: 2 * self._levels()].reshape(-1, 2)
         ticks = self._level_ticks()
         result: dict[str, dict[int, int]] = {}
         for side, name in ((at.ASK, "A"), (at.BID, "B")):
-            qty = blocks[:, side, at.L_DEPTH]
+            qty = depth[:, side]
             used = np.nonzero(qty)[0]
-            prices = ticks[used] * st[at.TICK_INT]
+            prices = ticks[used] * st.tick_int
             result[name] = dict(zip(prices.tolist(), qty[used].tolist(), strict=True))
         return result
 
     def order_count(self) -> int:
         """Orders in the book now."""
-        return int(self._state["st"][at.LIVE_ORDERS])
+        return int(self._st.live_orders)
 
     def save(self) -> bytes:
         """Whole state as bytes; finished rows must have been taken (`apply` and `advance` do).
@@ -225,8 +228,11 @@ class BookEngine:
             arrays = {name: np.load(source, allow_pickle=False) for name in header["arrays"]}
         except (ValueError, KeyError, EOFError) as error:
             raise EngineError(f"these bytes are no saved engine state: {error}") from error
-        engine = cls(int(arrays["st"][at.INSTRUMENT]), wall=bool(arrays["st"][at.WITH_WALL]))
-        engine._state = arrays
+        state = arrays["st"][0]
+        engine = cls(int(state["instrument"]), wall=bool(state["with_wall"]))
+        engine._state = {
+            name: array.view(np.recarray) if array.dtype.names else array for name, array in arrays.items()
+        }
         engine._finished = header["finished"]
         return engine
 
@@ -237,67 +243,55 @@ class BookEngine:
         `make_room`: the kernel could not close the next window, so the buffers must be larger if they
         were empty.
         """
-        st, out = self._state["st"], self._out
-        if st[at.NEED_TICK] == UNDEF_PRICE:
+        st, out = self._st, self._out
+        if st.too_large:
             raise EngineError(
                 "a depth or flow of more than 2,147,483,647 contracts at one price does not fit the int32 columns of"
-                f" wall_surface_1s; window_end <= {int(st[at.WIN_END_NS])} ns; check the sizes of the input"
+                f" wall_surface_1s; window_end <= {int(st.win_end_ns)} ns; check the sizes of the input"
             )
-        windows = int(st[at.N_SNAP_ROWS])
-        walls = int(st[at.N_WALL_ROWS])
-        radars = int(st[at.N_RADAR_ROWS])
+        windows = int(st.n_snap_rows)
+        walls = int(st.n_wall_rows)
+        radars = int(st.n_radar_rows)
         trades = self._complete_trades()
         result = Windows(
             _snapshot_table(out["snap"][:windows]),
             _wall_table(out, walls),
-            _radar_table(out["radar_i"][:radars], out["radar_f"][:radars], int(st[at.TICK_INT])),
+            _radar_table(out["radar_i"][:radars], out["radar_f"][:radars]),
             self._trade_table(trades),
         )
         if make_room and walls == 0 and windows < len(out["snap"]):
             self._allocate_output(2 * len(out["wall_rel"]))
-        rest = int(st[at.N_TRADES]) - trades
+        rest = int(st.n_trades) - trades
         trd = self._state["trd"]
         trd[:rest] = trd[trades : trades + rest].copy()
-        st[at.N_TRADES] = rest
-        st[at.EV_FIRST_TRADE] = 0
-        st[at.N_SNAP_ROWS] = st[at.N_WALL_ROWS] = st[at.N_RADAR_ROWS] = 0
+        st.n_trades = rest
+        st.ev_first_trade = 0
+        st.n_snap_rows = st.n_wall_rows = st.n_radar_rows = 0
         return result
 
     def _complete_trades(self) -> int:
         """Trades whose event is over; only then their sweep_level_count is known."""
-        st = self._state["st"]
-        return int(st[at.EV_FIRST_TRADE] if st[at.EV_HAS_TRADE] else st[at.N_TRADES])
+        st = self._st
+        return int(st.ev_first_trade if st.ev_has_trade else st.n_trades)
 
     def _trade_table(self, count: int) -> pa.Table:
-        st = self._state["st"]
+        st = self._st
         rows = self._state["trd"][:count]
-        start = np.where(
-            rows[:, at.TR_WIN] == at.PRE_WINDOW, rows[:, at.TR_EVENT_NS], rows[:, at.TR_WIN] * WINDOW_NS
-        )
-        rows = rows[(start >= st[at.EMIT_FROM]) & (start < st[at.EMIT_TO])]
-        aggressor = np.select([rows[:, at.TR_SIDE] == ord("B"), rows[:, at.TR_SIDE] == ord("A")], [0, 1], 2)
-        return _table(
-            "trade_event",
-            {
-                "ts_event_ns": rows[:, at.TR_EVENT_NS],
-                "ts_recv_ns": rows[:, at.TR_RECV_NS],
-                "sequence": rows[:, at.TR_SEQUENCE].astype(np.uint32),
-                "trade_idx": rows[:, at.TR_IDX],
-                "price_int": rows[:, at.TR_PRICE],
-                "qty": rows[:, at.TR_QTY],
-                "aggressor_side": _words(aggressor, _AGGRESSORS),
-                "order_id": rows[:, at.TR_ORDER_ID].view(np.uint64)
-                if rows[:, at.TR_ORDER_ID].flags.c_contiguous
-                else np.ascontiguousarray(rows[:, at.TR_ORDER_ID]).view(np.uint64),
-                "resting_fill_count": rows[:, at.TR_FILLS],
-                "resting_fill_qty": rows[:, at.TR_FILL_QTY],
-                "sweep_level_count": rows[:, at.TR_SWEEP],
-                "is_auction": aggressor == 2,
-                "phase": _words(rows[:, at.TR_PHASE], PHASES),
-            },
-        )
+        start = np.where(rows["win"] == at.PRE_WINDOW, rows["ts_event_ns"], rows["win"] * WINDOW_NS)
+        rows = rows[(start >= st.emit_from) & (start < st.emit_to)]
+        aggressor = np.select([rows["side"] == SIDE_BID, rows["side"] == SIDE_ASK], [0, 1], 2)
+        columns: dict[str, Any] = {name: np.ascontiguousarray(rows[name]) for name in at.TRADE.names or ()}
+        columns["aggressor_side"] = _words(aggressor, _AGGRESSORS)
+        columns["is_auction"] = aggressor == 2
+        columns["phase"] = _words(rows["phase"], PHASES)
+        return _table("trade_event", columns)
 
     # -------------------------------------------------------------------------------------- room
+    @property
+    def _st(self) -> Any:
+        """The scalars: one record, written through."""
+        return self._state["st"][0]
+
     def _arrays(self) -> kernel.EngineArrays:
         return kernel.EngineArrays(**self._state, **self._out)
 
@@ -308,57 +302,50 @@ class BookEngine:
     def _allocate_output(self, wall_rows: int) -> None:
         windows = ROW_GROUP_WINDOWS
         self._out = {
-            "snap": np.zeros((windows, at.SNAP_WORDS), np.int64),
+            "snap": _records(at.SNAPSHOT, windows),
             "wall64": np.zeros((len(at.WALL_INT64), wall_rows), np.int64),
             "wall32": np.zeros((len(at.WALL_INT32), wall_rows), np.int32),
             "wall_rel": np.zeros(wall_rows, np.int16),
             "wall_side": np.zeros(wall_rows, np.int8),
             "wall_valid": np.zeros(wall_rows, np.bool_),
-            "radar_i": np.zeros((windows, at.RADAR_INTS), np.int64),
+            "radar_i": _records(at.RADAR, windows),
             "radar_f": np.zeros((windows, at.RADAR_WIDTH), np.float64),
         }
 
     def _levels(self) -> int:
-        st = self._state["st"]
-        return int(st[at.DENSE_LEVELS] + st[at.OVERFLOW_USED])
+        st = self._st
+        return int(st.dense_levels + st.overflow_used)
 
     def _level_ticks(self) -> Int64s:
         """Tick of each level index in use."""
-        st = self._state["st"]
-        dense = st[at.BASE_TICK] + np.arange(st[at.DENSE_LEVELS], dtype=np.int64)
-        return np.concatenate([dense, self._state["over"][: st[at.OVERFLOW_USED]]])
-
-    def _lists_are_full(self) -> bool:
-        return True
+        st = self._st
+        dense = st.base_tick + np.arange(st.dense_levels, dtype=np.int64)
+        return np.concatenate([dense, self._state["over"][: st.overflow_used]])
 
     def _grow_lists(self) -> None:
         """Double each list that has no room left, and the order table when it is half full."""
-        st, state = self._state["st"], self._state
-        for name, used in (
-            ("young", at.N_YOUNG),
-            ("rad", at.N_RADAR),
-            ("filled", at.N_FILLED),
-            ("unknown", at.N_UNKNOWN),
-            ("trd", at.N_TRADES),
-        ):
-            array = state[name]
-            if st[used] >= len(array):
-                state[name] = np.concatenate([array, np.zeros_like(array)])
+        st, state = self._st, self._state
+        for name in ("young", "rad", "filled", "unknown", "trd"):
+            used = {"rad": "n_radar", "trd": "n_trades"}.get(name, f"n_{name}")
+            if st[used] >= len(state[name]):
+                state[name] = np.concatenate([state[name], np.zeros_like(state[name])]).view(
+                    type(state[name])
+                )
         state["young_blocks"] = np.zeros(len(state["young"]), np.int64)
-        if 2 * st[at.LIVE_ORDERS] >= len(state["tab"]):
+        if 2 * st.live_orders >= len(state["tab"]):
             larger = _empty_table(2 * len(state["tab"]))
-            st[at.HASH_SHIFT] -= 1
-            kernel.rehash(state["tab"], larger, st[at.HASH_SHIFT])
+            st.hash_shift -= 1
+            kernel.rehash(state["tab"], larger, int(st.hash_shift))
             state["tab"] = larger
 
     def _grow_axis(self, tick: int) -> None:
         """Make the dense axis reach `tick`, at least doubling it, up to its largest size."""
-        st = self._state["st"]
-        count = int(st[at.DENSE_LEVELS])
+        st = self._st
+        count = int(st.dense_levels)
         if count == 0:
             self._set_axis(tick - _FIRST_LEVELS // 2, _FIRST_LEVELS)
             return
-        low, high = int(st[at.BASE_TICK]), int(st[at.BASE_TICK]) + count
+        low, high = int(st.base_tick), int(st.base_tick) + count
         room = min(_MOST_LEVELS, 2 * max(count, high - tick if tick < low else tick + 1 - low))
         if tick < low:
             low = max(high - room, min(low, tick - 1024)) if high - room <= tick else tick
@@ -374,35 +361,34 @@ class BookEngine:
         ahead = np.searchsorted(ticks, ticks + _MOST_LEVELS - 2_048) - np.arange(len(ticks))
         best = int(np.argmax(ahead))
         self._set_axis(int(ticks[best]) - 1_024, _MOST_LEVELS)
-        state, st = self._state, self._state["st"]
-        if st[at.OVERFLOW_USED] > len(state["over"]) // 2:
+        state, st = self._state, self._st
+        if st.overflow_used > len(state["over"]) // 2:
             extra = len(state["over"])
             state["over"] = np.concatenate([state["over"], np.zeros(extra, np.int64)])
             state["order"] = np.zeros(len(state["over"]), np.int64)
-            state["lev"] = np.concatenate([state["lev"], np.zeros(extra * 2 * at.LEVEL_WORDS, np.int64)])
+            state["lev"] = np.concatenate([state["lev"], _records(at.LEVEL, 2 * extra)]).view(np.recarray)
 
     def _live_levels(self) -> npt.NDArray[np.bool_]:
         """Levels that an order, the depth, a flow or a history still refers to."""
-        st, state = self._state["st"], self._state
-        levels = self._levels()
-        blocks = state["lev"][: 2 * levels * at.LEVEL_WORDS].reshape(levels, 2, at.LEVEL_WORDS)
-        recent = blocks[:, :, at.L_WIN] > st[at.WIN] - 4
-        start = (blocks[:, :, at.L_START] != 0) & (st[at.RESET_WIN] == st[at.WIN])
-        live = ((blocks[:, :, at.L_DEPTH] != 0) | recent | start).any(axis=1)
-        labels = state["tab"][:, at.O_LEVEL]
+        st, state = self._st, self._state
+        lev = state["lev"][: 2 * self._levels()].reshape(-1, 2)
+        recent = lev["win"] > st.win - 4
+        start = (lev["start"] != 0) & (st.reset_win == st.win)
+        live = ((lev["depth"] != 0) | recent | start).any(axis=1)
+        labels = state["tab"]["label"]
         live[labels[labels >= 0] >> 1] = True
         result: npt.NDArray[np.bool_] = live
         return result
 
     def _set_axis(self, base: int, count: int) -> None:
         """Lay out the levels anew on the dense axis [base, base + count) and the overflow behind it."""
-        state, st = self._state, self._state["st"]
-        tick_int = int(st[at.TICK_INT])
+        state, st = self._state, self._st
+        tick_int = int(st.tick_int)
         base = max(base, -(_INT64_MAX // tick_int))
         base = min(base, _INT64_MAX // tick_int - count)
         old_ticks = self._level_ticks()
         old_live = self._live_levels()
-        old = state["lev"][: 2 * len(old_ticks) * at.LEVEL_WORDS].reshape(len(old_ticks), 2 * at.LEVEL_WORDS)
+        old = state["lev"][: 2 * len(old_ticks)].reshape(-1, 2)
         inside = (old_ticks >= base) & (old_ticks < base + count)
         outside = ~inside & old_live
         overflow = int(outside.sum())
@@ -412,7 +398,7 @@ class BookEngine:
         level_map = np.full(len(old_ticks), -1, np.int64)
         level_map[inside] = old_ticks[inside] - base
         level_map[outside] = count + np.arange(overflow)
-        new = np.zeros((count + capacity, 2 * at.LEVEL_WORDS), np.int64)
+        new = _records(at.LEVEL, 2 * (count + capacity)).reshape(-1, 2)
         keep = level_map >= 0
         new[level_map[keep]] = old[keep]
         over = np.zeros(capacity, np.int64)
@@ -421,19 +407,24 @@ class BookEngine:
         state["over"] = over
         state["order"] = np.zeros(capacity, np.int64)
         kernel.relabel_levels(state["tab"], level_map)
-        st[at.BASE_TICK], st[at.DENSE_LEVELS], st[at.OVERFLOW_USED] = base, count, overflow
-        st[at.GROW_LO] = max(base + count - _MOST_LEVELS, -(_INT64_MAX // tick_int))
-        st[at.GROW_HI] = min(base + _MOST_LEVELS, _INT64_MAX // tick_int)
-        depth = new[:count].reshape(count, 2, at.LEVEL_WORDS)[:, :, at.L_DEPTH]
+        st.base_tick, st.dense_levels, st.overflow_used = base, count, overflow
+        st.grow_lo = max(base + count - _MOST_LEVELS, -(_INT64_MAX // tick_int))
+        st.grow_hi = min(base + _MOST_LEVELS, _INT64_MAX // tick_int)
+        depth = new["depth"][:count]
         bids = np.nonzero(depth[:, at.BID] > 0)[0]
         asks = np.nonzero(depth[:, at.ASK] > 0)[0]
-        st[at.BEST_BID] = bids[-1] if len(bids) else -1
-        st[at.BEST_ASK] = asks[0] if len(asks) else count
+        st.best_bid = bids[-1] if len(bids) else -1
+        st.best_ask = asks[0] if len(asks) else count
 
 
-def _empty_table(rows: int) -> Int64s:
-    tab = np.zeros((rows, at.ORDER_WORDS), np.int64)
-    tab[:, at.O_LEVEL] = -1
+def _records(dtype: np.dtype[Any], rows: int) -> npt.NDArray[Any]:
+    """Zeroed rows whose fields are attributes, with the JIT on and off."""
+    return np.zeros(rows, dtype).view(np.recarray)
+
+
+def _empty_table(rows: int) -> npt.NDArray[Any]:
+    tab = _records(at.ORDER, rows)
+    tab["label"] = -1
     return tab
 
 
@@ -465,35 +456,18 @@ def _table(name: str, columns: Mapping[str, Any]) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
-def _snapshot_table(rows: Int64s) -> pa.Table:
-    end = rows[:, at.SNAP_END_NS]
-    bid, ask = rows[:, at.SNAP_BID], rows[:, at.SNAP_ASK]
-    both = (rows[:, at.SNAP_BID_QTY] > 0) & (rows[:, at.SNAP_ASK_QTY] > 0)
-    # exact half without overflow: prices are multiples of the tick, the tick is even in 1e-9 units
+def _snapshot_table(rows: npt.NDArray[Any]) -> pa.Table:
+    columns: dict[str, Any] = {name: np.ascontiguousarray(rows[name]) for name in at.SNAPSHOT.names or ()}
+    bid, ask = columns["best_bid_price_int"], columns["best_ask_price_int"]
+    both = (columns["best_bid_qty"] > 0) & (columns["best_ask_qty"] > 0)
+    # halves are added so that no sum overflows; exact, because a tick is an even number of 1e-9 points
     mid = np.where(both, bid // 2 + ask // 2 + (bid % 2 + ask % 2) // 2, 0)
-    return _table(
-        "book_snapshot_1s",
-        {
-            "window_start_ts_ns": end - WINDOW_NS,
-            "window_end_ts_ns": end,
-            "best_bid_price_int": bid,
-            "best_bid_qty": rows[:, at.SNAP_BID_QTY],
-            "best_ask_price_int": ask,
-            "best_ask_qty": rows[:, at.SNAP_ASK_QTY],
-            "mid_price": mid / PRICES_PER_POINT,
-            "mid_price_int": mid,
-            "last_trade_price_int": rows[:, at.SNAP_LAST_TRADE],
-            "spot_ref_price_int": rows[:, at.SNAP_SPOT],
-            "book_valid": rows[:, at.SNAP_BOOK_VALID] != 0,
-            "phase": _words(rows[:, at.SNAP_PHASE], PHASES),
-            "crossed_event_count": rows[:, at.SNAP_CROSSED],
-            "event_count": rows[:, at.SNAP_EVENTS],
-            "buy_qty": rows[:, at.SNAP_BUY],
-            "sell_qty": rows[:, at.SNAP_SELL],
-            "trade_count": rows[:, at.SNAP_TRADES],
-            "available_ts_ns": rows[:, at.SNAP_AVAILABLE_NS],
-        },
-    )
+    columns["window_start_ts_ns"] = columns["window_end_ts_ns"] - WINDOW_NS
+    columns["mid_price"] = mid / PRICES_PER_POINT
+    columns["mid_price_int"] = mid
+    columns["book_valid"] = columns["book_valid"] != 0
+    columns["phase"] = _words(columns["phase"], PHASES)
+    return _table("book_snapshot_1s", columns)
 
 
 def _wall_table(out: Mapping[str, npt.NDArray[Any]], count: int) -> pa.Table:
@@ -509,15 +483,16 @@ def _wall_table(out: Mapping[str, npt.NDArray[Any]], count: int) -> pa.Table:
     return _table("wall_surface_1s", columns)
 
 
-def _radar_table(ints: Int64s, floats: npt.NDArray[np.float64], tick_int: int) -> pa.Table:
+def _radar_table(rows: npt.NDArray[Any], floats: npt.NDArray[np.float64]) -> pa.Table:
     schema = table("radar_vacuum_1s").arrow_schema
-    end = ints[:, at.RD_END_NS]
+    end = np.ascontiguousarray(rows["window_end_ts_ns"])
+    spot = np.ascontiguousarray(rows["spot_ref_price_int"])
     columns: dict[str, Any] = {
         "window_start_ts_ns": end - WINDOW_NS,
         "window_end_ts_ns": end,
-        "spot_ref_price": ints[:, at.RD_SPOT] / PRICES_PER_POINT,
-        "spot_ref_price_int": ints[:, at.RD_SPOT],
-        "approach_dir": _words(ints[:, at.RD_APPROACH] % 3, _APPROACH),
+        "spot_ref_price": spot / PRICES_PER_POINT,
+        "spot_ref_price_int": spot,
+        "approach_dir": _words(rows["approach"] % 3, _APPROACH),
     }
     for k, name in enumerate(schema.names[len(columns) :]):
         columns[name] = np.ascontiguousarray(floats[:, k])

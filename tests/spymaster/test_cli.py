@@ -1,0 +1,211 @@
+"""The command line as people meet it: quick help, exit codes, one clear sentence per error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spymaster import cli_docs
+from spymaster.cli import app
+from tests.dbn_samples import DT
+from tests.spymaster.conftest import Command
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HEAVY = (
+    "numba",
+    "numpy",
+    "pyarrow",
+    "polars",
+    "duckdb",
+    "databento_dbn",
+    "zstandard",
+    "pydantic",
+    "matplotlib",
+)
+VERBS = ["ingest", "run", "verify", "inspect flags", "inspect file", "lake ls", "lake rm", "lake doctor"]
+
+
+def test_help_loads_no_heavy_package() -> None:
+    code = (
+        "import sys\nfrom spymaster.cli import app\n"
+        "app(['--help'], result_action='return_value')\n"
+        f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "ingest" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself_with_an_example(verb: str, spymaster: Command) -> None:
+    answer = spymaster(*verb.split(), "--help")
+    assert answer.code == 0
+    assert f"spymaster {verb}" in answer.out.split("For example:")[1]
+    assert "--json" in answer.out
+
+
+def test_the_list_of_verbs_is_the_one_tested_here() -> None:
+    found = []
+    for name in app:
+        if name.startswith("-"):
+            continue
+        inner = [f"{name} {sub}" for sub in app[name] if not sub.startswith("-")]
+        found += inner or [name]
+    assert sorted(found) == sorted(VERBS)
+
+
+def test_the_cli_page_is_current() -> None:
+    committed = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert committed == cli_docs.page(), "run: uv run python -m spymaster.cli_docs docs/cli.md"
+
+
+@pytest.mark.parametrize(
+    "line", ["bogus", "run --bogus", "verify weather", "run --rate much", "inspect file", "lake ls --dt"]
+)
+def test_wrong_usage_exits_with_2(line: str, spymaster: Command) -> None:
+    answer = spymaster(*line.split())
+    assert answer.code == 2
+    assert answer.err
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run --dt 2026-02-30 --symbol ESH6 --no-gex",
+        "run --symbol ../x --no-gex",
+        "run --symbol ESH6 --no-gex --only weather",
+        "run --symbol ESH6 --no-gex --session morning",
+        "run --symbol ESH6 --no-gex --rate 5",
+        "run --symbol ESH6 --no-gex --raw nowhere",
+        "run --symbol ESH6",
+        "verify data --symbol ESH6",
+        "inspect flags --symbol ESH6",
+        "inspect file nowhere.dbn",
+        "lake rm",
+        "lake rm weather --symbol ESH6 --yes",
+        "ingest --symbol ESH6",
+    ],
+)
+def test_a_request_that_cannot_be_met_is_one_sentence_and_exit_code_2(
+    line: str, spymaster: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = spymaster(*line.split())
+    assert (answer.code, answer.err.startswith("spymaster: ")) == (2, True)
+    assert answer.err.count("\n") == 1
+    assert list(tmp_path.glob("lake/*/*")) == [], "nothing is written"
+
+
+def test_ingest_reports_and_a_second_one_finds_everything_fresh(
+    spymaster: Command, raw_folder: Path, tmp_path: Path
+) -> None:
+    where = ("--dt", DT, "--symbol", "ESH6", "--raw", raw_folder, "--lake", tmp_path)
+    first = spymaster("ingest", *where, "--json")
+    assert first.code == 0
+    document = json.loads(first.out)
+    assert {s["name"] for s in document["stages"] if s["ran"]} >= {"definitions", "future_mbo"}
+    assert {p["dataset"] for p in document["partitions"]} >= {"bronze.future_mbo.mbo"}
+    assert "stage_start future_mbo" in first.err
+    second = spymaster("ingest", *where)
+    assert "stage_skip future_mbo fresh" in second.out
+    assert "stage_start" not in second.out
+
+
+def test_lake_and_raw_come_from_the_environment_too(
+    spymaster: Command, raw_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPYMASTER_LAKE", str(tmp_path / "here"))
+    monkeypatch.setenv("SPYMASTER_RAW", str(raw_folder))
+    assert spymaster("ingest", "--symbol", "ESH6").code == 0
+    assert (tmp_path / "here" / "bronze").is_dir()
+
+
+def test_without_a_symbol_the_contract_is_selected_and_kept(
+    spymaster: Command, raw_folder: Path, tmp_path: Path
+) -> None:
+    answer = spymaster("ingest", "--raw", raw_folder, "--lake", tmp_path, "--json")
+    assert answer.code == 0
+    assert json.loads(answer.out)["symbol"] == "ESH6"
+    assert "ESH6" in spymaster("inspect", "flags", "--lake", tmp_path).out.splitlines()[0]
+
+
+def test_plan_says_what_would_run_and_changes_nothing(
+    spymaster: Command, raw_folder: Path, tmp_path: Path
+) -> None:
+    where = ("--symbol", "ESH6", "--raw", raw_folder, "--lake", tmp_path, "--no-gex")
+    answer = spymaster("run", "--plan", *where, "--json")
+    plan = {row["name"]: row["runs"] for row in json.loads(answer.out)["plan"]}
+    assert plan["definitions"]
+    assert not plan["status"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_inspect_reads_the_same_from_the_file_and_from_bronze(
+    spymaster: Command, raw_folder: Path, tmp_path: Path
+) -> None:
+    spymaster("ingest", "--symbol", "ESH6", "--raw", raw_folder, "--lake", tmp_path)
+    file = json.loads(spymaster("inspect", "flags", "--file", raw_folder / "mbo.dbn.zst", "--json").out)
+    bronze = json.loads(spymaster("inspect", "flags", "--symbol", "ESH6", "--lake", tmp_path, "--json").out)
+    assert file.pop("source") != bronze.pop("source")
+    assert file == bronze
+    assert file["records"] > 0
+
+
+def test_inspect_file_shows_metadata_counts_and_snapshots(spymaster: Command, raw_folder: Path) -> None:
+    document = json.loads(spymaster("inspect", "file", raw_folder / "mbo.dbn.zst", "--json").out)
+    assert (document["dataset"], document["schema"], document["version"]) == ("GLBX.MDP3", "mbo", 3)
+    assert document["records"] == document["mbo"]["records"]
+    assert document["mbo"]["snapshot_count"] == 1
+    text = spymaster("inspect", "file", raw_folder / "definition.dbn.zst").out
+    assert "definition" in text
+
+
+def test_lake_ls_rm_and_doctor_tell_one_story(spymaster: Command, raw_folder: Path, tmp_path: Path) -> None:
+    at = ("--lake", tmp_path)
+    spymaster("ingest", "--symbol", "ESH6", "--raw", raw_folder, *at)
+    listed = json.loads(spymaster("lake", "ls", *at, "--json").out)
+    assert {p["health"] for p in listed} == {"fresh"}
+    assert spymaster("lake", "doctor", *at).code == 0
+
+    refused = spymaster("lake", "rm", "bronze.future_mbo.mbo", "--symbol", "ESH6", *at)
+    assert (refused.code, "--yes" in refused.err) == (2, True)
+    assert len(json.loads(spymaster("lake", "ls", *at, "--json").out)) == len(listed)
+
+    removed = spymaster("lake", "rm", "bronze.future_mbo.mbo", "--symbol", "ESH6", "--yes", *at)
+    assert f"rebuild: spymaster ingest --dt {DT} --lake {tmp_path}" in removed.out
+    assert len(json.loads(spymaster("lake", "ls", *at, "--json").out)) == len(listed) - 1
+    assert list(raw_folder.iterdir()), "raw input is never deleted"
+
+
+def test_lake_doctor_names_a_damaged_partition_and_exits_with_1(
+    spymaster: Command, raw_folder: Path, tmp_path: Path
+) -> None:
+    spymaster("ingest", "--symbol", "ESH6", "--raw", raw_folder, "--lake", tmp_path)
+    (part,) = (tmp_path / "bronze/future_mbo/mbo").rglob("*.parquet")
+    part.write_bytes(part.read_bytes()[:-1])
+    answer = spymaster("lake", "doctor", "--lake", tmp_path)
+    assert answer.code == 1
+    assert "damaged" in answer.out
+    assert "mend: spymaster" in answer.out
+    listed = json.loads(spymaster("lake", "ls", "--lake", tmp_path, "--json").out)
+    assert [p["dataset"] for p in listed if p["health"] == "damaged"] == ["bronze.future_mbo.mbo"]
+
+
+@pytest.mark.parametrize(
+    "script", sorted(path.name for path in (REPOSITORY / "scripts").glob("*.py") if path.stem != "pins")
+)
+def test_every_script_runs_from_any_directory_and_explains_itself(script: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "scripts" / script), "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert script in done.stdout
+    assert "--dt" in done.stdout
