@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile("ci", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2000)
+settings.register_profile(
+    "hunt", parent=settings.get_profile("ci"), max_examples=400, phases=[Phase.explicit, Phase.generate]
+)  # looks for a first failure, without shrinking it
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,17 +50,16 @@ def imported_sources(
             continue
         path = _source_file(name, root, package)
         found[name] = path.read_text(encoding="utf-8").replace("\r\n", "\n")
-        waiting += _imports(name, path, root, package)
+        waiting += direct_imports(name, path, root, package)
         waiting += _parents(name, package)  # importing a.b.c also runs a/__init__ and a/b/__init__
     return found
 
 
-def _imports(name: str, path: Path, root: Path, package: str) -> tuple[str, ...]:
+def direct_imports(name: str, path: Path, root: Path, package: str) -> tuple[str, ...]:
     """Modules of `package` that the source of module `name` imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     here = name if path.name == "__init__.py" else name.rpartition(".")[0]
     result = []
-    for target, names in _import_statements(tree, here):
+    for target, names in _import_statements(path.read_text(encoding="utf-8"), here):
         if target != package and not target.startswith(package + "."):
             continue
         result.append(target)
@@ -68,19 +68,24 @@ def _imports(name: str, path: Path, root: Path, package: str) -> tuple[str, ...]
     return tuple(result)
 
 
-def _import_statements(tree: ast.AST, here: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """(absolute module, names taken from it) of each import that can run; `here` resolves relative ones."""
-    for node in _live_nodes(tree):
+@cache
+def _import_statements(text: str, here: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """(absolute module, names taken from it) of each import that can run; `here` resolves relative ones.
+
+    Kept by the text itself: parsing is nearly all of the cost, and `lake ls` asks once per partition.
+    """
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for node in _live_nodes(ast.parse(text)):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, ()
+            found += [(alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             names = tuple(alias.name for alias in node.names)
             base = node.module or ""
             if node.level:
                 above = here.split(".")[: len(here.split(".")) - node.level + 1]
                 base = ".".join([*above, *([base] if base else [])])
-            yield base, names
+            found.append((base, names))
+    return tuple(found)
 
 
 def _live_nodes(tree: ast.AST) -> Iterator[ast.AST]:

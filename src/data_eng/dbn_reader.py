@@ -352,12 +352,6 @@ class _Cutter:
                     f"{tally.records + len(found):,} whole records were read before; the file is corrupt, "
                     "fetch it again"
                 )
-            if rtype not in _RTYPES:
-                raise RawDataError(
-                    f"{self.path}: a record has the unknown type {rtype}, expected one of DBN's; "
-                    f"{tally.records + len(found):,} whole records were read before; the file is corrupt, "
-                    "fetch it again"
-                )
             if at + length > len(data):
                 break
             if rtype == self.rtype:

@@ -64,7 +64,7 @@ class RunReport:
     @property
     def finished(self) -> list[str]:
         """Names of the stages whose outputs are in place, run or fresh."""
-        return [result.name for result in self.stages]
+        return [result.name for result in self.stages if result.reason != ABSENT]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for machine output."""

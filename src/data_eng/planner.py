@@ -19,7 +19,7 @@ from data_eng.errors import LakeError, MissingDataError, UsageError
 from data_eng.params import RunParams, parse_dt, parse_symbol
 from data_eng.schema import TABLES
 from data_eng.sessions import parse_session
-from data_eng.stage import SELECTION, Reporter, Stage, input_records, partition_symbol
+from data_eng.stage import SELECTION, Reporter, Stage, input_place, input_records, partition_symbol
 from data_eng.stage_order import downstream, makers_of, sort_stages, stage_named
 
 if TYPE_CHECKING:
@@ -190,9 +190,10 @@ class Planner:
         self._require_inputs(stage, will_be_made=set())
         passes: dict[str, dict[str, str]] = {}
         for dataset in self._reads(stage):
-            if not self.lake.has(*self._place(dataset)):
+            place = self._input_place(stage, dataset)
+            if place[2] != self.dt or not self.lake.has(*place):
                 continue
-            manifest = self.lake.manifest(*self._place(dataset))
+            manifest = self.lake.manifest(*place)
             session = manifest.params.get("session")
             if session is not None and session != self.params.session:
                 raise LakeError(
@@ -231,6 +232,9 @@ class Planner:
     def _place(self, dataset: str) -> tuple[str, str, str]:
         return dataset, partition_symbol(dataset, self.symbol), self.dt
 
+    def _input_place(self, stage: Stage, dataset: str) -> tuple[str, str, str]:
+        return input_place(self.lake, stage, dataset, self.symbol, self.dt, self.params)
+
     def _outputs_present(self, stage: Stage) -> bool:
         return all(self.lake.has(*self._place(dataset)) for dataset in self.wanted(stage))
 
@@ -253,7 +257,7 @@ class Planner:
             manifests.append(self.lake.manifest(*self._place(dataset)))
         if files == []:
             return None  # bronze without raw files: kept
-        inputs = input_records(self.lake, stage, self.symbol, self.dt)
+        inputs = input_records(self.lake, stage, self.symbol, self.dt, self.params)
         chosen = self.params.chosen(stage.params)
         for m in manifests:
             recorded_inputs = [r for r in m.inputs if "dataset" in r]
@@ -276,11 +280,14 @@ class Planner:
 
     def _require_inputs(self, stage: Stage, will_be_made: set[str]) -> None:
         for dataset in stage.inputs:
-            if self.makers[dataset].name in will_be_made or self.lake.has(*self._place(dataset)):
+            if dataset not in stage.input_dt and self.makers[dataset].name in will_be_made:
+                continue
+            _, symbol, dt = place = self._input_place(stage, dataset)
+            if (dt == self.dt and self.makers[dataset].name in will_be_made) or self.lake.has(*place):
                 continue
             raise MissingDataError(
-                f"stage {stage.name} needs {dataset} of {self.symbol} {self.dt}, which is not in"
-                f" {self.lake.root}; build it: {self._command(self.makers[dataset].name)}"
+                f"stage {stage.name} needs {dataset} of {symbol} {dt}, which is not in {self.lake.root};"
+                f" build it: {self._command(self.makers[dataset].name, dt=dt)}"
             )
 
     def _refuse_narrower_session(self, stage: Stage) -> None:
@@ -313,9 +320,10 @@ class Planner:
             "; or add --no-gex to do without" if without else ""
         )
 
-    def _command(self, only: str, *, session: bool = False) -> str:
+    def _command(self, only: str, *, session: bool = False, dt: str = "") -> str:
         chosen = f" --session {self.params.session}" if session and self.params.session != "full" else ""
-        return f"spymaster run --dt {self.dt} --symbol {self.symbol} --only {only}{chosen}"
+        lake = "" if str(self.lake.root) == "lake" else f" --lake {self.lake.root}"
+        return f"spymaster run --dt {dt or self.dt} --symbol {self.symbol} --only {only}{chosen}{lake}"
 
 
 def stage_code_version(stage: Stage) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from data_eng.errors import SpymasterError
+from data_eng.errors import LakeError, SpymasterError
 from data_eng.params import PARAM_NAMES, RunParams, root_of
 
 if TYPE_CHECKING:
@@ -79,6 +79,10 @@ class SilentReporter:
         self.warnings.append(text)
 
 
+InputDt = Callable[["Lake", str, str, RunParams], str]
+"""(lake, symbol, dt of the run, params) -> date of the partition to read; raises `MissingDataError`"""
+
+
 def _never(_: RunParams) -> bool:
     return False
 
@@ -95,6 +99,7 @@ class Stage:
         the module of `run` and every data_eng module it imports are always included.
     engine_pass: the outputs come from one engine pass and are accepted by readers only together.
     may_be_absent(params): True when missing raw files just skip the stage instead of stopping the run.
+    input_dt: for inputs that may be of another date than the run (a calibration), how to find that date.
     """
 
     name: str
@@ -107,6 +112,7 @@ class Stage:
     sources: tuple[str, ...] = ()
     engine_pass: bool = False
     may_be_absent: Callable[[RunParams], bool] = _never
+    input_dt: Mapping[str, InputDt] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.params) - PARAM_NAMES)
@@ -139,18 +145,27 @@ def partition_symbol(dataset: str, symbol: str) -> str:
     return root_of(symbol) if dataset == SELECTION else symbol
 
 
-def input_records(lake: Lake, stage: Stage, symbol: str, dt: str) -> list[dict[str, str]]:
+def input_place(
+    lake: Lake, stage: Stage, dataset: str, symbol: str, dt: str, params: RunParams
+) -> tuple[str, str, str]:
+    """(dataset, symbol, dt) of the partition that `stage` reads for that input."""
+    find_dt = stage.input_dt.get(dataset)
+    where = partition_symbol(dataset, symbol)
+    return dataset, where, dt if find_dt is None else find_dt(lake, where, dt, params)
+
+
+def input_records(lake: Lake, stage: Stage, symbol: str, dt: str, params: RunParams) -> list[dict[str, str]]:
     """Inputs of `stage` as a manifest records them: dataset, symbol, dt and hash of each partition.
 
     Raises `MissingDataError` when a required input has no partition; optional inputs may lack.
     """
     records = []
     for dataset in (*stage.inputs, *stage.optional_inputs):
-        where = partition_symbol(dataset, symbol)
-        if dataset in stage.optional_inputs and not lake.has(dataset, where, dt):
+        place = input_place(lake, stage, dataset, symbol, dt, params)
+        if dataset in stage.optional_inputs and not lake.has(*place):
             continue
-        sha256 = lake.manifest(dataset, where, dt).sha256
-        records.append({"dataset": dataset, "symbol": where, "dt": dt, "manifest_sha256": sha256})
+        sha256 = lake.manifest(*place).sha256
+        records.append({"dataset": dataset, "symbol": place[1], "dt": place[2], "manifest_sha256": sha256})
     return sorted(records, key=lambda record: record["dataset"])
 
 
@@ -193,6 +208,10 @@ class StageContext:
     wanted: frozenset[str] = frozenset()
     rows: int = field(default=0, init=False)
     committed: list[str] = field(default_factory=list, init=False)
+    inputs: list[dict[str, str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.inputs = self._input_records()
 
     def wants(self, dataset: str) -> bool:
         """Whether this run asks for that output of the stage."""
@@ -227,8 +246,7 @@ class StageContext:
     @property
     def engine_run(self) -> str:
         """Hash that all tables of this pass carry; the same inputs, parameters and code give the same."""
-        inputs = input_records(self.lake, self.stage, self.symbol, self.dt)
-        return engine_run_hash(self.stage, self.symbol, self.dt, inputs, self.params, self.code_version)
+        return engine_run_hash(self.stage, self.symbol, self.dt, self.inputs, self.params, self.code_version)
 
     def commit(
         self,
@@ -250,19 +268,23 @@ class StageContext:
         that reads raw files passes what it learned from them. `engine_run` is filled in for stages
         declared with ``engine_pass``.
 
-        Raises `LakeError` as the lake does, also when simulated would replace recorded data (spec 2.2).
+        Raises `LakeError` as the lake does, also when simulated would replace recorded data (spec 2.2),
+        and when an input was replaced since the stage began.
         """
-        inputs = input_records(self.lake, self.stage, self.symbol, self.dt)
+        inputs = self._input_records()
+        if inputs != self.inputs:
+            raise LakeError(
+                f"stage {self.stage.name} of {self.symbol} {self.dt}: an input was replaced by another"
+                " process while it was being read, so nothing was written; run the same command again"
+            )
         manifests = [self.lake.manifest(r["dataset"], r["symbol"], r["dt"]) for r in inputs]
         origins = {m.origin for m in manifests} | ({origin} if origin else set())
         final_origin = "simulated" if "simulated" in origins else "recorded"
         final_verified = all(m.verified for m in manifests) and verified is not False
         if self.stage.engine_pass and engine_run is None:
-            engine_run = engine_run_hash(
-                self.stage, self.symbol, self.dt, inputs, self.params, self.code_version
-            )
+            engine_run = self.engine_run
         params = {**self.params.chosen(self.stage.params), **(extra_params or {})}
-        sessions = {m.params["session"] for m in manifests if "session" in m.params}
+        sessions = {m.params["session"] for m in manifests if m.dt == self.dt and "session" in m.params}
         if len(sessions) == 1:  # what inputs limited, their products limit too
             params.setdefault("session", sessions.pop())
         finished = [
@@ -285,7 +307,10 @@ class StageContext:
         self.committed += [m.dataset for m in finished]
         return finished
 
+    def _input_records(self) -> list[dict[str, str]]:
+        return input_records(self.lake, self.stage, self.symbol, self.dt, self.params)
+
     def _input(self, dataset: str) -> tuple[str, str, str]:
         if dataset not in self.stage.inputs and dataset not in self.stage.optional_inputs:
             raise StageError(f"stage {self.stage.name} reads {dataset}, which it does not declare as input")
-        return dataset, partition_symbol(dataset, self.symbol), self.dt
+        return input_place(self.lake, self.stage, dataset, self.symbol, self.dt, self.params)

@@ -7,8 +7,8 @@ follows. Walking it costs one small read per block (128 KiB of content), so a da
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
+from io import SEEK_END, FileIO
 from pathlib import Path
 from typing import Final
 
@@ -39,10 +39,10 @@ class ZstdLayout:
 def walk_frames(path: Path) -> ZstdLayout:
     """Frame structure of the zstd file at `path`; damage is reported in `fault`, never raised."""
     with path.open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, SEEK_END)
         frames, checksummed, at = 0, True, 0
         while at < size:
-            head = os.pread(file.fileno(), _LONGEST_HEADER, at)
+            head = _read_at(file, at, _LONGEST_HEADER)
             word = int.from_bytes(head[:4], "little")
             if len(head) >= 8 and word & ~0xF == _SKIPPABLE_MAGIC:
                 at += 8 + int.from_bytes(head[4:8], "little")
@@ -56,7 +56,7 @@ def walk_frames(path: Path) -> ZstdLayout:
                 at += zstandard.frame_header_size(head)
             except zstandard.ZstdError:
                 return ZstdLayout(frames, checksummed, f"the zstd frame header at offset {at:,} is cut")
-            fault, at = _walk_blocks(file.fileno(), at, size)
+            fault, at = _walk_blocks(file, at, size)
             at += _CHECKSUM_BYTES if has_checksum else 0
             if not fault and at > size:
                 fault = "it ends inside the checksum of a zstd frame"
@@ -67,10 +67,10 @@ def walk_frames(path: Path) -> ZstdLayout:
     return ZstdLayout(frames, checksummed, "")
 
 
-def _walk_blocks(descriptor: int, at: int, size: int) -> tuple[str, int]:
+def _walk_blocks(file: FileIO, at: int, size: int) -> tuple[str, int]:
     """Fault (empty when none) and the offset behind the last block of the frame."""
     while True:
-        head = os.pread(descriptor, 3, at)
+        head = _read_at(file, at, 3)
         if len(head) < 3:
             return "it ends before its zstd frame does (cut, or still being downloaded)", at
         word = int.from_bytes(head, "little")
@@ -82,3 +82,8 @@ def _walk_blocks(descriptor: int, at: int, size: int) -> tuple[str, int]:
             return "it ends before its zstd frame does (cut, or still being downloaded)", at
         if word & 1:
             return "", at
+
+
+def _read_at(file: FileIO, at: int, count: int) -> bytes:
+    file.seek(at)
+    return file.read(count)

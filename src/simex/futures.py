@@ -281,14 +281,19 @@ class Market:
         g[[k.G_N, k.G_N_LOG, k.G_N_TL, k.G_N_TW, k.G_N_MP]] = 0
         return chunk
 
-    def warm_up(self) -> None:
-        """Lives from t_begin to t_zero without records, then makes every resting order 1.5 s older."""
-        for _ in self.play(self.plan.t_zero):
-            pass
+    def warm_up(self) -> int:
+        """Lives from t_begin to t_zero without records, then makes every resting order 1.5 s older.
+
+        Returns the microprice at t_zero (1e-9; 0 in a crossed book).
+        """
+        last = 0
+        for chunk in self.play(self.plan.t_zero):
+            last = int(chunk.microprice[-1]) if len(chunk.microprice) else last
         live = self._o[:, k.O_ID] > 0
         self._o[live, k.O_T_PRIORITY] -= 1_500_000_000
         self._g[k.G_LAST_TRADE] = -(1 << 40)
         self._g[k.G_N_T] = self._g[k.G_N_F] = 0
+        return last
 
     # -- state -------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self, TextIO
 
+from data_eng.stage import Reporter
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -20,8 +22,8 @@ PROGRESS_EVERY_SECS: Final = 10.0
 """a plain progress line at most this often: a full day leaves some dozens of lines, not thousands"""
 
 
-class EdgeReporter(Protocol):
-    """A `data_eng.stage.Reporter` that is also a context manager."""
+class EdgeReporter(Reporter, Protocol):
+    """A reporter that owns the terminal while it is entered."""
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -30,24 +32,6 @@ class EdgeReporter(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the terminal as it was found."""
-
-    def stage_start(self, name: str) -> None:
-        """See `data_eng.stage.Reporter`."""
-
-    def advance(self, name: str, done: int, total: int | None, unit: str) -> None:
-        """See `data_eng.stage.Reporter`."""
-
-    def stage_end(self, name: str, rows: int, secs: float) -> None:
-        """See `data_eng.stage.Reporter`."""
-
-    def stage_skip(self, name: str, reason: str) -> None:
-        """See `data_eng.stage.Reporter`."""
-
-    def note(self, text: str) -> None:
-        """See `data_eng.stage.Reporter`."""
-
-    def warn(self, text: str) -> None:
-        """See `data_eng.stage.Reporter`."""
 
 
 class PlainReporter(AbstractContextManager["PlainReporter"]):

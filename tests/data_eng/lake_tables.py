@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
 from data_eng.lake import Lake, Manifest
 from data_eng.schema.column import DICT_STRING, Column, Table
 
@@ -90,6 +91,11 @@ def wide_rows(version: int, windows: int = 700, levels: int = 3, first: int = 0)
         ],
         schema=WIDE.arrow_schema,
     )
+
+
+def crash_rows(version: int) -> pa.Table:
+    """Few rows in two row groups: the crash tests commit them hundreds of times."""
+    return wide_rows(version, windows=320, levels=1)
 
 
 def narrow_rows(windows: int = 4, first: int = 0, dt_offset_days: int = 0) -> pa.Table:

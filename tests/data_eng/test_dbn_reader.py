@@ -106,10 +106,11 @@ def test_other_record_types_are_skipped_and_counted(tmp_path: Path) -> None:
     day = mbo_day(60)
     other = bytes(status(dbn.StatusAction.TRADING, day_start_ns()))
     bodies = [day[:1].tobytes(), other, other, day[1:40].tobytes(), other, day[40:].tobytes(), other]
-    path = write_dbn(tmp_path / "day", b"".join(bodies))
+    unheard_of = bytes([5, 251]) + bytes(18)
+    path = write_dbn(tmp_path / "day", b"".join([*bodies, unheard_of]))
     tally = ReadTally()
     assert read_all(path, tally=tally).tobytes() == day.tobytes()
-    assert tally.skipped == {int(dbn.RType.STATUS): 4}
+    assert tally.skipped == {int(dbn.RType.STATUS): 4, 251: 1}
     assert tally.records == len(day)
 
 
@@ -333,7 +334,7 @@ def test_foreign_dataset_schema_and_ts_out_are_refused(tmp_path: Path) -> None:
 
 def test_impossible_record_lengths_are_refused(tmp_path: Path) -> None:
     day = mbo_day(60)
-    for at, length, rtype in ((30, 0, 160), (30, 15, 160), (10, 2, 18), (12, 14, 250)):
+    for at, length, rtype in ((30, 0, 160), (30, 15, 160), (10, 2, 18), (12, 3, 250)):
         broken = day.copy()
         broken["length"][at], broken["rtype"][at] = length, rtype
         path = write_dbn(tmp_path / f"{length}-{rtype}", broken)

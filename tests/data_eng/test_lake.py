@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+
 from data_eng.errors import LakeError, MissingDataError, SchemaError, UsageError
 from data_eng.lake import Lake, Manifest
-
 from tests.data_eng.lake_tables import (
     DAY,
     DT,
@@ -147,7 +147,9 @@ def test_damage_is_refused_with_what_where_and_cure(lake: Lake, damage: Any, tol
     put(lake, wide_rows(1))
     damage(lake.partition_dir(*PLACE))
     assert not lake.has(*PLACE)
-    with pytest.raises(LakeError, match=rf"(?s){told}.*spymaster run --dt {DT} --symbol ESH6 --force") as info:
+    with pytest.raises(
+        LakeError, match=rf"(?s){told}.*spymaster run --dt {DT} --symbol ESH6 --force"
+    ) as info:
         lake.read(*PLACE)
     assert str(lake.partition_dir(*PLACE)) in str(info.value)
     assert [f.kind for f in lake.doctor() if f.kind != "unexpected"] == ["damaged"]
@@ -241,9 +243,8 @@ def test_second_writer_in_one_process_is_refused_too(lake: Lake) -> None:
 
 
 def test_order_of_calls_is_checked(lake: Lake) -> None:
-    with lake.writer(*PLACE) as writer:
-        with pytest.raises(LakeError, match="call finish"):
-            writer.commit()
+    with lake.writer(*PLACE) as writer, pytest.raises(LakeError, match="call finish"):
+        writer.commit()
     with lake.writer(*PLACE) as writer:
         writer.finish(**FIELDS)
         with pytest.raises(LakeError, match="is finished"):

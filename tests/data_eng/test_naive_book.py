@@ -188,6 +188,13 @@ def test_resting_depth_at_the_end_counts_the_time_at_the_price_not_in_the_book()
     assert level(book, BID, BID_PRICE - TICK)["depth_qty_rest"] == 0  # 499 ms old at its new price
 
 
+def test_an_order_of_exactly_half_a_second_rests_at_the_window_end() -> None:
+    def resting(t_ms: float) -> int:
+        return level(replay([*START, rec(t_ms, "A", BID, 3, BID_PRICE, 4)]), BID, BID_PRICE)["depth_qty_rest"]
+
+    assert [resting(500), resting(500.000001)] == [14, 10]
+
+
 def test_derivatives_extend_the_first_depth_backwards() -> None:
     stream = [*START, *(rec(1000 * n + 1, "A", BID, 10 + n, BID_PRICE, 1 + n * n) for n in range(4))]
     book = replay(stream)
@@ -242,6 +249,15 @@ def test_unmarked_snapshot_in_session_spoils_the_windows_closed_before_the_next_
 
     assert valid("legacy") == [False, False, True]
     assert valid("legacy-168") == valid("modern") == [False, True, True]
+
+
+def test_a_restamped_snapshot_without_marks_replaces_the_one_before_it() -> None:
+    sunday = snapshot((1, BID, BID_PRICE, 10), (3, BID, BID_PRICE, 5), layout="legacy", t_ms=-9000)
+    midnight = snapshot((1, BID, BID_PRICE, 10), (2, ASK, ASK_PRICE, 7), layout="legacy")
+    book = replay([*sunday, *midnight, rec(10, "N", "N", 0, 0, 0)])
+    assert book.snapshots[0]["best_bid_qty"] == 10
+    assert book.counters["snapshots"] == 2
+    assert counted(book) == {}
 
 
 def test_clear_is_complete_from_the_next_event_end() -> None:
@@ -371,6 +387,40 @@ def test_radar_of_one_repriced_level_by_hand() -> None:
     assert row["f9_bid_bbo_dist_ticks"] == 1.0
     assert row["u13_bid_add_intensity_log"] == pytest.approx(math.log(1 + 3 / 11), rel=1e-15)
     assert row["u14_bid_far_pull_share_rest"] == 1.0
+
+
+def test_radar_toward_means_nearer_or_through_spot() -> None:
+    def away_share(new_price: int) -> float:
+        far = snapshot((1, BID, BID_PRICE, 10), (2, ASK, ASK_PRICE, 7), (3, ASK, ASK_PRICE + 6 * TICK, 4))
+        stream = [*far, rec(10, "T", BID, 90, ASK_PRICE, 1), rec(20, "M", ASK, 3, new_price, 4)]
+        return float(replay(stream).radar[0]["f1_ask_reprice_away_share_rest"])
+
+    nearer, through, farther, out_of_zone = (ASK_PRICE + n * TICK for n in (5, -1, 7, 30))
+    assert [away_share(p) for p in (nearer, ASK_PRICE, through, farther, out_of_zone)] == [0, 0, 0, 0.8, 0.8]
+
+
+def test_radar_derivatives_restart_at_a_reset_and_the_approach_does_not() -> None:
+    stream = [*START]
+    for second, qty in enumerate((1, 4, 9, 30)):
+        order_id, t_ms = 10 + second, 1000 * second + 10
+        stream.append(rec(t_ms, "A", BID, order_id, BID_PRICE, qty))
+        stream.append(rec(t_ms + 1, "T", BID, 90, ASK_PRICE + second * TICK, 1))
+    stream.append(rec(4010, "R", "N", 0, UNDEF_PRICE, 0, 0))
+    stream.append(rec(4010, "A", BID, 50, BID_PRICE, 5))
+    stream.append(rec(5010, "A", BID, 51, BID_PRICE, 20))
+    rows = replay(stream).radar
+    column = "f4_bid_pull_add_log_rest"
+    values = [row[column] for row in rows]
+    assert values == pytest.approx([-math.log(1 + added) for added in (1, 4, 9, 30, 5, 20)], rel=1e-15)
+
+    first = [values[k] - values[k - 1] for k in (1, 2, 3)]
+    wanted_1 = [0, *first, 0, values[5] - values[4]]
+    wanted_2 = [0, first[0], first[1] - first[0], first[2] - first[1], 0, wanted_1[5]]
+    wanted_3 = [0, first[0], wanted_2[2] - wanted_2[1], wanted_2[3] - wanted_2[2], 0, wanted_1[5]]
+    assert [row[f"d1_{column}"] for row in rows] == wanted_1
+    assert [row[f"d2_{column}"] for row in rows] == wanted_2
+    assert [row[f"d3_{column}"] for row in rows] == wanted_3
+    assert [row["approach_dir"] for row in rows] == ["approach_none"] * 3 + ["approach_up"] * 3
 
 
 # ---- laws over generated streams -------------------------------------------------------------------------
@@ -919,6 +969,28 @@ def _quantile(counts: Counter[int], q: float) -> float:
     """Linear interpolation as numpy does it, over a table of counts."""
     values = np.repeat(np.array(sorted(counts)), [counts[v] for v in sorted(counts)])
     return float(np.quantile(values, q))
+
+
+@one_worker
+def test_real_sunday_snapshot_before_the_midnight_one_changes_nothing(
+    real_recs: list[Rec], real_data: Path
+) -> None:
+    """Two files in a row deliver the same 8,725 order ids twice with no plain record between (spec 4.3)."""
+    sunday = read_mbo_file(real_data / "nautilus_trader" / "esh4-glbx-mdp3-20231224.mbo.dbn.zst")
+    day = real_recs[: 8_725 + 200]
+
+    def first_minutes(recs: list[Rec]) -> NaiveBook:
+        book = NaiveBook(REAL_INSTRUMENT_ID, pauses=REAL_PAUSES, wall={PAUSE_START_NS + SECOND})
+        book.apply(recs)
+        book.finish()
+        return book
+
+    alone, after_sunday = first_minutes(day), first_minutes(sunday + day)
+    assert (len(sunday), sunday[-1].flags) == (8_725, 168)
+    assert after_sunday.counters["snapshots"] == 2
+    assert tables(after_sunday) == tables(alone)
+    assert counted(after_sunday) == counted(alone)
+    assert len(alone.snapshots) > 60
 
 
 @one_worker

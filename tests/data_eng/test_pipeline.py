@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from data_eng import pipeline, planner
 from data_eng.errors import LakeError, MissingDataError, RawDataError, UsageError
+from data_eng.lake import Lake
 from data_eng.params import RunParams
 from data_eng.pipeline import Request
+from data_eng.schema import TABLES
 from data_eng.stage import SELECTION, SilentReporter, Stage, StageContext, StageError
 from data_eng.stage_order import sort_stages
 from tests.data_eng.fake_lake import FakeCatalogue, FakeLake
@@ -342,6 +347,44 @@ def test_origin_and_verification_are_inherited_from_the_inputs(world: World) -> 
     assert (wall.origin, wall.verified) == ("simulated", False)
 
 
+def test_an_input_may_be_of_another_date_and_a_newer_one_makes_its_reader_stale(world: World) -> None:
+    before = "2026-01-05"
+    world.run(RunParams(session="rth"))
+    held = world.lake.manifest(CAL, SYMBOL, DT)
+    del world.lake.manifests[(CAL, SYMBOL, DT)]
+    vacuum = Stage(
+        name="vacuum",
+        inputs=(WALL, CAL),
+        outputs=(VACUUM,),
+        run=world.derive,
+        input_dt={CAL: lambda lake, symbol, dt, params: before},
+    )
+    world.stages = (vacuum, *world.stages[1:])
+    with pytest.raises(MissingDataError, match=r"needs gold\.f\.cal of ESH6 2026-01-05"):
+        world.run(RunParams(session="rth"), only=("vacuum",))
+    world.lake.manifests[(CAL, SYMBOL, before)] = replace(held, dt=before, params={"session": "full"})
+    assert world.run(RunParams(session="rth"), only=("vacuum",)) == ["vacuum"]
+    (recorded,) = [r for r in world.lake.manifest(VACUUM, SYMBOL, DT).inputs if r["dataset"] == CAL]
+    assert recorded["dt"] == before
+    assert world.run(RunParams(session="rth"), only=("vacuum",)) == []
+    world.lake.manifests[(CAL, SYMBOL, before)] = replace(held, dt=before, content="other")
+    assert world.run(RunParams(session="rth"), only=("vacuum",)) == ["vacuum"]
+
+
+def test_an_input_that_another_process_replaces_meanwhile_stops_the_commit(world: World) -> None:
+    world.run()
+
+    def replace_input(_: StageContext) -> None:
+        place = (WALL, SYMBOL, DT)
+        world.lake.manifests[place] = replace(world.lake.manifests[place], content="from elsewhere")
+
+    world.hooks["cal"] = replace_input
+    before = world.lake.manifest(CAL, SYMBOL, DT)
+    with pytest.raises(LakeError, match="an input was replaced by another process"):
+        world.run(only=("cal",), force=True)
+    assert world.lake.manifest(CAL, SYMBOL, DT) == before
+
+
 def test_a_stage_that_does_not_commit_its_outputs_fails(world: World) -> None:
     world.stages = (Stage(name="lazy", outputs=(WALL,), run=lambda _: None),)
     with pytest.raises(StageError, match=r"without committing \['silver\.f\.wall'\]"):
@@ -391,3 +434,30 @@ def test_every_stage_of_this_version_fits_the_others() -> None:
     assert [stage.name for stage in ordered] == [stage.name for stage in pipeline.STAGES], (
         "STAGES is written top to bottom"
     )
+
+
+def test_on_a_real_lake_a_pass_is_committed_together_and_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    outputs = ("bronze.shared.status", "bronze.shared.instrument_definitions")
+
+    def make_empty(context: StageContext) -> None:
+        with ExitStack() as stack:
+            writers = [stack.enter_context(context.writer(d)) for d in outputs if context.wants(d)]
+            for writer in writers:
+                writer.write(TABLES[writer.dataset].empty())
+            context.commit(*writers, counters={"records": 0}, warnings=["nothing"], origin="recorded")
+
+    stages = (Stage(name="twin", outputs=outputs, params=("session",), engine_pass=True, run=make_empty),)
+
+    def digest(lake: Lake) -> dict[str, bytes]:
+        files = [path for path in lake.root.rglob("*") if path.is_file()]
+        return {path.relative_to(lake.root).as_posix(): path.read_bytes() for path in files}
+
+    one, other = Lake(tmp_path / "one"), Lake(tmp_path / "other")
+    for lake in (one, other):
+        pipeline.run(lake, DT, SYMBOL, RunParams(), stages=stages)
+    assert digest(one) == digest(other) != {}
+    assert one.require_same_run((dataset, SYMBOL, DT) for dataset in outputs)
+    assert [r.ran for r in pipeline.run(one, DT, SYMBOL, RunParams(), stages=stages).stages] == [False]
+
+    pipeline.recompute_outputs(one, DT, SYMBOL, ("status",), stages=stages)
+    assert digest(one) == digest(other)

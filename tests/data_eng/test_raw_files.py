@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data_eng.dbn_reader import read_metadata
 from data_eng.errors import MissingDataError, RawDataError
 from data_eng.mbo import MBO_DTYPE
-from data_eng.raw_files import DayBlock, DayReader, OverlapGuard, discover
+from data_eng.raw_files import DayBlock, DayReader, OverlapGuard, RawFile, discover
 from data_eng.units import DAY_NS
 from tests.dbn_samples import (
     DT,
@@ -119,28 +120,23 @@ def test_one_file_in_two_encodings_is_refused(tmp_path: Path) -> None:
         discover(tmp_path).files_for("mbo", DT)
 
 
-def test_overlapping_files_of_one_instrument_are_refused_and_of_two_instruments_not() -> None:
+def test_overlapping_files_of_one_instrument_are_refused_and_of_two_instruments_not(tmp_path: Path) -> None:
     day, other = mbo_day(300), mbo_day(300, instrument_id=ESM6, seed=3)
-    files = [object(), object()]
-
-    def block(file: object, records: np.ndarray) -> DayBlock:
-        class Named:
-            path = Path(f"file{files.index(file)}")
-
-        named.setdefault(file, Named())
-        return DayBlock(named[file], records, range(len(records)))  # type: ignore[arg-type]  # only path is read
-
-    named: dict[object, object] = {}
-    guard = OverlapGuard()
-    guard.check(block(files[0], day[:100]), ESH6)
-    guard.check(block(files[0], day[100:200]), ESH6)
-    guard.check(block(files[1], other), ESM6)
-    with pytest.raises(RawDataError, match="file1: overlaps file0 in the time of instrument 42140878"):
-        guard.check(block(files[1], day[150:]), ESH6)
-    guard = OverlapGuard()
-    guard.check(block(files[0], day[:150]), ESH6)
-    guard.check(block(files[1], day[150:200]), ESH6)
-    guard.check(block(files[1], day[200:]), ESH6)
+    first, second = (
+        RawFile(path, read_metadata(path))
+        for path in (write_dbn(tmp_path / "a", day), write_dbn(tmp_path / "b", other))
+    )
+    ids = np.array([ESM6, ESH6], np.uint32)
+    guard = OverlapGuard(ids)
+    guard.check(DayBlock(first, day[:100], range(100)))
+    guard.check(DayBlock(first, day[100:200], range(100, 200)))
+    guard.check(DayBlock(second, other, range(300)))
+    with pytest.raises(RawDataError, match=r"record 300 of instrument 42140878 .*they overlap"):
+        guard.check(DayBlock(second, day[150:], range(300, 450)))
+    guard = OverlapGuard(ids)
+    guard.check(DayBlock(first, day[:10], range(10)))
+    guard.check(DayBlock(second, day[10:200], range(190)))
+    guard.check(DayBlock(second, day[200:], range(190, 290)))
 
 
 def test_a_file_over_several_days_is_cut_by_the_utc_date_of_ts_recv(tmp_path: Path) -> None:

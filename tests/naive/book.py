@@ -703,7 +703,7 @@ class NaiveBook:
         }
 
     def _wall_prices(self, side: str, spot: int, end_depth: Depth) -> list[int]:
-        """Prices of a side that have a row: occupied at an end of the window, or touched, near enough to spot."""
+        """Prices of a side that have a row: occupied at start or end, or touched; near enough to spot."""
         assert self.start_depth is not None
         prices = self.start_depth[side].keys() | end_depth[side].keys()
         for (flow_side, price), flow in self.flows.items():
@@ -714,10 +714,11 @@ class NaiveBook:
 
     def _wall_rows(self, spot: int, end_depth: Depth, window_valid: bool) -> list[dict[str, Any]]:
         assert self.start_depth is not None
-        resting: Counter[tuple[str, int]] = Counter()
-        for order in self.orders.values():
-            if self.window_end - order.t_enter_ns >= REST_NS:
-                resting[order.side, order.price] += order.qty
+        entered_by = self.window_end - REST_NS
+        resting: Depth = {ASK: {}, BID: {}}
+        for side, price, qty, t_enter_ns in self.orders.values():
+            if t_enter_ns <= entered_by:
+                resting[side][price] = resting[side].get(price, 0) + qty
         no_flow = {"add": 0, "pull": 0, "pull_rest": 0, "fill": 0}
         rows = []
         for side in SIDES:
@@ -737,7 +738,7 @@ class NaiveBook:
                         "add_qty": flow["add"],
                         "pull_qty_total": flow["pull"],
                         "fill_qty": flow["fill"],
-                        "depth_qty_rest": resting[side, price],
+                        "depth_qty_rest": resting[side].get(price, 0),
                         "pull_qty_rest": flow["pull_rest"],
                         "d1_depth_qty": e0 - e1,
                         "d2_depth_qty": e0 - 2 * e1 + e2,

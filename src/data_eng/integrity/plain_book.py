@@ -180,10 +180,6 @@ class PlainBook:
         if self.window_end is not None and record.ts_recv >= self.window_end:
             self._roll_to(_window_end(record.ts_recv))
         self._empty_book()
-        if self.window_end is None:
-            self._start = None  # the book before the first window is that of its last snapshot
-        else:
-            self._has_reset = True
         self.in_snapshot = True
         self._awaits_last = False
         self._snapshot_recv = record.ts_recv
@@ -195,6 +191,10 @@ class PlainBook:
         self._event.filled.clear()
         self.complete = False
         self._bad = False
+        if self.window_end is None:
+            self._start = None  # what is cleared before the first window never was its start
+        else:
+            self._has_reset = True
 
     # -- plain records -----------------------------------------------------------------------------
 
@@ -248,7 +248,6 @@ class PlainBook:
                 self._trade(record)
             case "R":
                 self._empty_book()
-                self._has_reset = True
                 self._awaits_last = True
             case _:
                 pass  # N and unknown actions change nothing; their flags were seen

@@ -133,9 +133,9 @@ def equal_as_float32(stored: Array, expected: Array) -> Bools:
 
 
 class VacuumPass:
-    """One walk over wall and vacuum; afterwards `sums` and `checks()`.
+    """One walk over wall and vacuum; afterwards `sums`, `valid`: bool[snapshot rows], `rows` and `checks()`.
 
-    Blocks of both, matched row by row, are also handed to `listener(wall, vacuum)`, which the HUD check uses.
+    `run` is a generator: the walk happens while its blocks are taken.
     """
 
     def __init__(self, context: VacuumContext, probe: CalibrationProbe | None = None) -> None:

@@ -116,29 +116,37 @@ class WallBlock:
         """bool[n]: the row's window is the first of the snapshot."""
         return np.asarray(self.snapshot_row == 0)
 
-    def back(self, windows: int) -> Ints:
-        """int64[n] row of `around` with the same level `windows` (1 or 2) earlier, -1 when there is none."""
+    @cached_property
+    def before(self) -> Ints:
+        """int64[n] row of `around` with the same level one window earlier, -1 when there is none."""
+        return self._back(1)
+
+    @cached_property
+    def before_known(self) -> Bools:
+        """bool[n]: the level's state one window earlier is known: its row, or no row though in reach."""
+        return self._known(1, self.before)
+
+    @cached_property
+    def two_before(self) -> Ints:
+        """As `before`, two windows earlier."""
+        return self._back(2)
+
+    @cached_property
+    def two_before_known(self) -> Bools:
+        """As `before_known`, two windows earlier."""
+        return self._known(2, self.two_before)
+
+    def _back(self, windows: int) -> Ints:
         rows = self.rows
         return self.index.at(rows["window_end_ts_ns"] - windows * WINDOW_NS, is_bid(rows), rows["price_int"])
 
-    def known_back(self, windows: int) -> Bools:
-        """bool[n]: the level's state `windows` earlier is known: its row, or no row though in reach."""
+    def _known(self, windows: int, place: Ints) -> Bools:
         spot = self.context.snapshot["spot_ref_price_int"]
         has_window = self.snapshot_row >= windows
         earlier = value_at(spot, np.where(has_window, self.snapshot_row - windows, -1))
         reach = HUD_MAX_TICKS * self.context.tick_int
         in_reach = (earlier > 0) & (np.abs(self.rows["price_int"] - earlier) <= reach)
-        return np.asarray(has_window & ((self.back(windows) >= 0) | in_reach))
-
-    @cached_property
-    def before(self) -> Ints:
-        """`back(1)`"""
-        return self.back(1)
-
-    @cached_property
-    def before_known(self) -> Bools:
-        """`known_back(1)`"""
-        return self.known_back(1)
+        return np.asarray(has_window & ((place >= 0) | in_reach))
 
     def earlier(self, name: str) -> Array:
         """Column `name` one window earlier, 0 where there was no row."""
@@ -220,9 +228,9 @@ def derivative_wrong(block: WallBlock) -> Bools:
     absent = block.before < 0
     reset_before = np.isin(rows["window_end_ts_ns"] - WINDOW_NS, block.context.reset_windows)
     first_before = (block.snapshot_row == 1) & block.context.whole_run
-    echo = np.where(reset_before | first_before, 0, -value_at(block.around["d1_depth_qty"], block.back(2)))
+    echo = np.where(reset_before | first_before, 0, -value_at(block.around["d1_depth_qty"], block.two_before))
     d2_before = np.where(absent, echo, d2_before)
-    d3_known = block.before_known & (~absent | first_before | reset_before | block.known_back(2))
+    d3_known = block.before_known & (~absent | first_before | reset_before | block.two_before_known)
     wrong = (d1 != rows["depth_qty_end"].astype(np.int64) - rows["depth_qty_start"]) & ~block.first
     wrong |= block.before_known & (d2 != d1 - d1_before)
     wrong |= d3_known & (d3 != d2 - d2_before)

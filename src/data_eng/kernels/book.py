@@ -381,6 +381,7 @@ def _hold_start(st, cnt, lev):
         lev[b].start = e1 if last == win else depth
     st.reset_win = win
     st.hist_win = win
+    st.radar_first = 1
 
 
 @njit()
@@ -706,7 +707,7 @@ def _radar_row(e, spot, emit):
     `--session` does not emit the row. history = x, d1, d2 of the row before."""
     st, x, history, radar_i, radar_f = e.st[0], e.features, e.history, e.radar_i, e.radar_f
     _features(st, e.lev, e.over, e.rad, spot // st.tick_int, e.zone, e.flow, e.picture, x)
-    first = st.radar_first == 1 or st.reset_win == st.win
+    first = st.radar_first == 1
     st.radar_first = 0
     row = st.n_radar_rows
     for k in range(N_F + N_U):
@@ -1023,11 +1024,10 @@ def _apply_trade(st, cnt, trd, ts, ts_recv, key, price, size, side, sequence):
     """T: last trade, volume, aggressor, and a row of trade_event (5.7)."""
     if price == UNDEF_PRICE:
         cnt.undef_prices += 1
+    elif price % st.tick_int != 0:
+        cnt.off_tick_prices += 1
     elif price > 0:
-        if price % st.tick_int == 0:
-            st.last_trade = price
-        else:
-            cnt.off_tick_prices += 1
+        st.last_trade = price
     if size > MAX_QTY:
         cnt.bad_sizes += 1
         size = np.int64(0)
@@ -1180,39 +1180,25 @@ def _plain_record(
     if st.complete == 0:
         st.win_bad = 1
     if action in (ACTION_ADD, ACTION_MODIFY):
-        if st.in_pause and st.cal_phase == PHASE_CLOSED:
-            st.cal_phase = PHASE_PRE_OPEN
         j = find_order(tab, key, st.hash_shift)
         two_sided = side in (SIDE_ASK, SIDE_BID)
         known = action == ACTION_MODIFY and j >= 0
         if level < 0 or size > MAX_QTY or not (two_sided or known):
             _refused(cnt, price, size, level)
-        elif known:
-            if not two_sided or (side == SIDE_ASK) != (tab[j].label & 1 == ASK):
-                cnt.side_changes += 1
-            _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts)
         else:
-            if action == ACTION_MODIFY:
-                cnt.unknown_modifies += 1
-            elif j >= 0:
-                cnt.duplicate_adds += 1
-            _apply_new(
-                st,
-                cnt,
-                tab,
-                lev,
-                over,
-                young,
-                rad,
-                filled,
-                unknown,
-                j,
-                key,
-                level,
-                ASK if side == SIDE_ASK else BID,
-                size,
-                ts,
-            )
+            if st.in_pause and st.cal_phase == PHASE_CLOSED:
+                st.cal_phase = PHASE_PRE_OPEN
+            if known:
+                if not two_sided or (side == SIDE_ASK) != (tab[j].label & 1 == ASK):
+                    cnt.side_changes += 1
+                _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts)
+            else:
+                if action == ACTION_MODIFY:
+                    cnt.unknown_modifies += 1
+                elif j >= 0:
+                    cnt.duplicate_adds += 1
+                s = ASK if side == SIDE_ASK else BID
+                _apply_new(st, cnt, tab, lev, over, young, rad, filled, unknown, j, key, level, s, size, ts)
     elif action == ACTION_CANCEL:
         j = find_order(tab, key, st.hash_shift)
         if size > MAX_QTY:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from data_eng.integrity.plain_book import PlainBook, PlainWindow, Record
-from data_eng.schema import BANDS, DIRECTIONS, F_FEATURES, U_FEATURES, table
+from data_eng.schema import F_FEATURES, PLANES, U_FEATURES, table
 
 SYMBOL, DT = "ESH6", "2026-01-06"
 TICK = 250_000_000
@@ -88,7 +88,12 @@ def records(seed: int = 7) -> tuple[Record, ...]:
 
 
 def _event(
-    rng: random.Random, ids: Iterator[int], orders: dict[int, tuple[str, int, int, int]], ts: int, *, trades: bool
+    rng: random.Random,
+    ids: Iterator[int],
+    orders: dict[int, tuple[str, int, int, int]],
+    ts: int,
+    *,
+    trades: bool,
 ) -> list[Record]:
     """One event on the live orders, its last record with F_LAST."""
     recv = ts + 100_000
@@ -327,6 +332,279 @@ def trade_rows(stream: Sequence[Record]) -> list[Row]:
     return rows
 
 
+# -- physics -----------------------------------------------------------------------------------------
+
+LEVEL_COLUMNS = (
+    "window_start_ts_ns",
+    "window_end_ts_ns",
+    "price_int",
+    "side",
+    "spot_ref_price_int",
+    "rel_ticks",
+    "window_valid",
+)
+METRICS = (
+    "wall_strength_log",
+    "pull_add_log",
+    "log1p_pull_intensity_rest",
+    "log1p_erosion_norm",
+    "d2_pull_add_log",
+    "gex_abs",
+)
+RANGES = {"at": (0, 2), "near": (3, 5), "mid": (6, 14), "far": (15, 20)}
+
+
+def _differences(wall: Sequence[Row]) -> list[tuple[float, float, float]]:
+    """d1, d2, d3 of pull_add_log per wall row, from dense series kept for every level ever seen."""
+    levels = by_window(wall)
+    keys = {(r["side"], r["price_int"]) for r in wall}
+    series: dict[tuple[str, int], list[float]] = {key: [] for key in keys}
+    result = []
+    for number, end in enumerate(range(min(levels), max(levels) + 1, SECOND)):
+        rows = levels.get(end, [])
+        for values in series.values():
+            values.append(0.0)
+        for r in rows:
+            series[r["side"], r["price_int"]][-1] = math.log((r["pull_qty_rest"] + 1) / (r["add_qty"] + 1))
+        for r in rows:
+            x = series[r["side"], r["price_int"]]
+            d1 = [0.0] + [x[i] - x[i - 1] for i in range(max(1, number - 2), number + 1)]
+            d2 = [0.0] + [d1[i] - d1[i - 1] for i in range(1, len(d1))]
+            if number > 2:  # the true history is longer than what was cut out
+                d1, d2 = d1[1:], [d1[i] - d1[i - 1] for i in range(2, len(d1))]
+            d3 = d2[-1] - d2[-2] if len(d2) > 1 else 0.0
+            result.append((d1[-1], d2[-1], d3))
+    return result
+
+
+def metric_rows(wall: Sequence[Row]) -> list[Row]:
+    """The numbers of 5.4 that need no calibration, per wall row, in float64."""
+    rows = []
+    for r, (d1, d2, d3) in zip(wall, _differences(wall), strict=True):
+        intensity = r["pull_qty_rest"] / (r["depth_qty_start"] + 1)
+        erosion = max(-r["d1_depth_qty"], 0)
+        rows.append(
+            {
+                "pull_intensity_rest": intensity,
+                "pull_add_log": math.log((r["pull_qty_rest"] + 1) / (r["add_qty"] + 1)),
+                "d1_pull_add_log": d1,
+                "d2_pull_add_log": d2,
+                "d3_pull_add_log": d3,
+                "wall_strength_log": math.log(r["depth_qty_rest"] + 1),
+                "wall_erosion": float(erosion),
+                "log1p_pull_intensity_rest": math.log(1 + intensity),
+                "log1p_erosion_norm": math.log(1 + erosion / (r["depth_qty_start"] + 1)),
+            }
+        )
+    return rows
+
+
+def gex_rows(snapshot: Sequence[Row], seed: int = 5) -> list[Row]:
+    """gex_surface_1s with made-up exposures on the moving ladder of 61 strikes."""
+    rng = random.Random(seed)
+    rows = []
+    for snap in snapshot:
+        points = snap["spot_ref_price_int"] * 1e-9
+        middle = 5 * math.floor(points / 5 + 0.5)
+        for i in range(-30, 31):
+            call, put = rng.uniform(0, 900), rng.uniform(0, 900)
+            row: Row = {f.name: 0.0 for f in table(GEX).arrow_schema}
+            row.update(
+                window_start_ts_ns=snap["window_start_ts_ns"],
+                window_end_ts_ns=snap["window_end_ts_ns"],
+                underlying=SYMBOL,
+                strike_price_int=(middle + 5 * i) * SECOND,
+                underlying_spot_ref=points,
+                strike_points=float(middle + 5 * i),
+                gex_call_abs=call,
+                gex_put_abs=put,
+                gex_abs=call + put,
+                gex=call - put,
+                gex_imbalance_ratio=(call - put) / (call + put + 1e-6),
+            )
+            rows.append(row)
+    return rows
+
+
+def calibration_rows(wall: Sequence[Row], metrics: Sequence[Row], gex: Sequence[Row]) -> list[Row]:
+    """physics_norm_calibration by the populations of spec 6, all values in memory."""
+    valid = [(r, m) for r, m in zip(wall, metrics, strict=True) if r["window_valid"]]
+    active = [
+        m
+        for r, m in valid
+        if r["add_qty"] or r["pull_qty_total"] or r["fill_qty"] or abs(m["d2_pull_add_log"]) > 1e-9
+    ]
+    windows = {r["window_end_ts_ns"] for r, _ in valid}
+    values = {name: [m[name] for m in active] for name in METRICS[1:5]}
+    values["wall_strength_log"] = [
+        m["wall_strength_log"] for r, m in valid if r["depth_qty_end"] > 0 and abs(r["rel_ticks"]) <= 20
+    ]
+    values["gex_abs"] = [g["gex_abs"] for g in gex if g["window_end_ts_ns"] in windows and g["gex_abs"] > 0]
+    return [
+        {
+            "metric_name": name,
+            "q05": float(np.quantile(values[name], 0.05)),
+            "q95": float(np.quantile(values[name], 0.95)),
+            "lookback_sessions": 1,
+            "session_window": "FULL_DAY",
+            "asof_dt": DT,
+        }
+        for name in METRICS
+    ]
+
+
+def norm(x: float, bounds: Row) -> float:
+    """N(x; q05, q95) with the repair of spec 6."""
+    lo, hi = bounds["q05"], bounds["q95"]
+    hi = lo + 1 if hi == lo else hi
+    return min(max((x - lo) / (hi - lo), 0.0), 1.0)
+
+
+def vacuum_rows(wall: Sequence[Row], metrics: Sequence[Row], calibration: dict[str, Row]) -> list[Row]:
+    """vacuum_surface_1s; values are rounded to float32 as the file stores them."""
+    rows = []
+    for r, m in zip(wall, metrics, strict=True):
+        n = [norm(m[name], calibration[name]) for name in METRICS[1:5]]
+        quiet = r["pull_qty_rest"] == 0 and m["wall_erosion"] == 0
+        values = {
+            **{name: m[name] for name in m if not name.startswith("log1p")},
+            "vacuum_score": sum(n) / 4,
+            "vacuum_flow_score": 0.0 if quiet else sum(n[:3]) / 3,
+        }
+        single = {name: float(np.float32(value)) for name, value in values.items()}
+        rows.append({**{name: r[name] for name in LEVEL_COLUMNS}, **single})
+    return rows
+
+
+def _ease(v: float, erosion: float, strength: float) -> float:
+    return 0.50 * v + 0.35 * erosion + 0.15 * (1 - strength)
+
+
+def band_and_context_rows(
+    snapshot: Sequence[Row],
+    wall: Sequence[Row],
+    vacuum: Sequence[Row],
+    trades: Sequence[Row],
+    calibration: dict[str, Row],
+) -> tuple[list[Row], list[Row]]:
+    """physics_bands_1s and physics_context_1s."""
+    joined = by_window([{**w, **v} for w, v in zip(wall, vacuum, strict=True)])
+    strength_of, erosion_of = calibration["wall_strength_log"], calibration["log1p_erosion_norm"]
+    bands, contexts = [], []
+    for snap in snapshot:
+        end = snap["window_end_ts_ns"]
+        band: Row = {name: snap[name] for name in ("window_start_ts_ns", "window_end_ts_ns")}
+        context: Row = dict(band)
+        band.update({name: snap[name] for name in ("spot_ref_price_int", "mid_price", "mid_price_int")})
+        spot, mid = snap["spot_ref_price_int"], snap["mid_price_int"]
+        context["spot_minus_mid_ticks"] = (spot - mid) / TICK if mid else 0.0
+        past = [t["ts_event_ns"] for t in trades if t["ts_event_ns"] < end]
+        context["last_trade_age_ns"] = end - max(past) if past else -1
+        for direction, side, sign, quote in (("above", "A", 1, "ask"), ("below", "B", -1, "bid")):
+            mine = [r for r in joined[end] if r["side"] == side]
+            score = touch = 0.0
+            best = snap[f"best_{quote}_price_int"]
+            slots = {sign * (r["price_int"] - best) // TICK: r for r in mine}
+            for name, (lo, hi) in RANGES.items():
+                rows = [r for r in mine if lo <= sign * r["rel_ticks"] <= hi]
+                erosions = [math.log(1 + r["wall_erosion"] / (r["depth_qty_start"] + 1)) for r in rows]
+                s = e = v = 0.0
+                if rows:
+                    s = norm(sum(r["wall_strength_log"] for r in rows) / len(rows), strength_of)
+                    e = norm(sum(erosions) / len(rows), erosion_of)
+                    v = sum(r["vacuum_score"] for r in rows) / len(rows)
+                band[f"{direction}_{name}_wall_strength_norm"] = s
+                band[f"{direction}_{name}_wall_erosion_norm"] = e
+                band[f"{direction}_{name}_vacuum_norm"] = v
+                deep = [r for r in rows if r["depth_qty_end"] > 0]
+                context[f"{direction}_{name}_level_count"] = len(deep)
+                context[f"{direction}_{name}_depth_qty"] = sum(r["depth_qty_end"] for r in deep)
+                if name in ("at", "near"):
+                    weight = 0.60 if name == "at" else 0.40
+                    score += weight * _ease(v, e, s)
+                    three = [slots.get(k) for k in range(lo, hi + 1)]
+                    there = [r for r in three if r]
+                    ts = norm(sum(r["wall_strength_log"] for r in there) / 3, strength_of)
+                    te = norm(
+                        sum(math.log(1 + r["wall_erosion"] / (r["depth_qty_start"] + 1)) for r in there) / 3,
+                        erosion_of,
+                    )
+                    touch += weight * _ease(sum(r["vacuum_flow_score"] for r in there) / 3, te, ts)
+            band[f"{direction}_score"] = score
+            context[f"{direction}_touch_score"] = touch
+        band["vacuum_total_score"] = (band["above_score"] + band["below_score"]) / 2
+        bands.append(band)
+        contexts.append(context)
+    return bands, contexts
+
+
+def _byte(x: float) -> int:
+    return math.floor(255 * min(max(x, 0.0), 1.0) + 0.5)
+
+
+def hud_rows(
+    snapshot: Sequence[Row],
+    wall: Sequence[Row],
+    vacuum: Sequence[Row],
+    bands: Sequence[Row],
+    contexts: Sequence[Row],
+    gex: Sequence[Row],
+) -> list[Row]:
+    """hud_surface_1s, painted pixel by pixel (9.2)."""
+    levels = by_window([{**w, **v} for w, v in zip(wall, vacuum, strict=True)])
+    strikes = by_window(gex)
+    rows = []
+    for seq, (snap, band, context) in enumerate(zip(snapshot, bands, contexts, strict=True)):
+        end, spot = snap["window_end_ts_ns"], snap["spot_ref_price_int"]
+        here = {(r["side"], r["rel_ticks"]): r for r in levels[end]}
+        strike_at = {(g["strike_price_int"] - spot) / TICK: g for g in strikes[end]}
+        recent = {
+            (r["side"], r["price_int"])
+            for k in range(1, 11)
+            for r in levels.get(end - k * SECOND, [])
+            if r["depth_qty_end"] > 0
+        }
+        planes: dict[str, bytearray] = {name: bytearray() for name in PLANES}
+        for rel in range(-600, 601):
+            ask, bid = here.get(("A", rel)), here.get(("B", rel))
+            both = [r for r in (ask, bid) if r]
+            shown = [r for r in both if r is (ask if rel > 0 else bid) or rel == 0]
+            core = [math.log(1 + r["depth_qty_rest"]) / math.log(2001) for r in both]
+            fog = [math.log(1 + r["depth_qty_end"] - r["depth_qty_rest"]) / math.log(2001) for r in both]
+            side = 2 if ask else 1 if bid else 0
+            if ask and bid and ask["depth_qty_end"] <= bid["depth_qty_end"]:
+                side = 2 if ask["depth_qty_end"] == bid["depth_qty_end"] and rel > 0 else 1
+            hole = False
+            for s, row, mine in (("A", ask, rel >= 0), ("B", bid, rel <= 0)):
+                gone = not (row and row["depth_qty_end"])
+                hole |= mine and abs(rel) <= 20 and gone and (s, spot + rel * TICK) in recent
+            strike = strike_at.get(rel)
+            planes["wall_core_u8"].append(_byte(max(core, default=0)))
+            planes["wall_fog_u8"].append(_byte(max(fog, default=0)))
+            planes["vacuum_u8"].append(_byte(max((r["vacuum_flow_score"] for r in shown), default=0)))
+            planes["buy_fill_u8"].append(_byte(math.log(1 + ask["fill_qty"]) / math.log(501) if ask else 0))
+            planes["sell_fill_u8"].append(_byte(math.log(1 + bid["fill_qty"]) / math.log(501) if bid else 0))
+            planes["gex_abs_u8"].append(
+                _byte(math.log(1 + strike["gex_abs"]) / math.log(1 + 1e5) if strike else 0)
+            )
+            ratio = strike["gex_imbalance_ratio"] if strike else 0.0
+            planes["gex_imbalance_u8"].append(math.floor(127.5 * (1 + ratio) + 0.5))
+            planes["side_u8"].append(side)
+            planes["hole_u8"].append(255 if hole else 0)
+        rows.append(
+            {
+                **snap,
+                **band,
+                **{name: context[name] for name in ("above_touch_score", "below_touch_score")},
+                "seq": seq,
+                "window_valid": levels[end][0]["window_valid"],
+                "phase": ["closed", "pre_open", "open", "halt"].index(snap["phase"]),
+                **{name: bytes(plane) for name, plane in planes.items()},
+            }
+        )
+    return rows
+
+
 # -- a lake in memory --------------------------------------------------------------------------------
 
 
@@ -425,8 +703,32 @@ def book_lake() -> MemoryLake:
     names = ("crossed_closed", "crossed_pre_open", "crossed_open", "crossed_halt")
     counters = dict.fromkeys((*names, "identity_violations", "negative_depths"), 0)
     counters["events"] = sum(row["event_count"] for row in snapshot)
-    made = {name: MemoryManifest(engine_run="run-1", counters=counters) for name in (SNAP, WALL, RADAR, TRADES)}
+    made = {
+        name: MemoryManifest(engine_run="run-1", counters=counters) for name in (SNAP, WALL, RADAR, TRADES)
+    }
     return MemoryLake(tables, {**made, BRONZE: MemoryManifest()})
 
 
-__all__ = ["BANDS", "DIRECTIONS", "MemoryLake", "MemoryManifest", "book_lake", "plain_windows", "records"]
+@cache
+def physics_lake() -> MemoryLake:
+    """`book_lake` and everything that is computed from it."""
+    lake = book_lake()
+    windows = plain_windows()
+    snapshot, wall, trades = snapshot_rows(windows), wall_rows(windows), trade_rows(records())
+    metrics, gex = metric_rows(wall), gex_rows(snapshot)
+    calibration = calibration_rows(wall, metrics, gex)
+    named = {row["metric_name"]: row for row in calibration}
+    vacuum = vacuum_rows(wall, metrics, named)
+    bands, contexts = band_and_context_rows(snapshot, wall, vacuum, trades, named)
+    made = {
+        CALIBRATION: calibration,
+        VACUUM: vacuum,
+        BAND: bands,
+        CONTEXT: contexts,
+        GEX: gex,
+        HUD: hud_rows(snapshot, wall, vacuum, bands, contexts, gex),
+    }
+    used = {"dt": DT, "sha256": "c0ffee"}
+    manifests = {name: MemoryManifest(calibration=used) for name in made}
+    tables = {name: to_table(name, rows) for name, rows in made.items()}
+    return MemoryLake({**lake.tables, **tables}, {**lake.manifests, **manifests})

@@ -41,7 +41,9 @@ def last(record: Record) -> Record:
     return record._replace(flags=record.flags | LAST)
 
 
-def snap(oid: int, qty: int, *, recv: float = 0.0, at: float = -3600, price: int = P, flags: int = 0) -> Record:
+def snap(
+    oid: int, qty: int, *, recv: float = 0.0, at: float = -3600, price: int = P, flags: int = 0
+) -> Record:
     return rec("A", oid, qty, at, price=price, flags=SNAPSHOT | flags, recv=recv)
 
 
@@ -209,7 +211,9 @@ def test_reprice_starts_the_age_anew() -> None:
 
 
 def test_marked_and_unmarked_snapshot_give_the_same_book() -> None:
-    marked = windows(rec("R", 0, side="N", price=UNDEF, flags=SNAPSHOT, recv=0), snap(1, 10, flags=LAST), rec("N"))
+    marked = windows(
+        rec("R", 0, side="N", price=UNDEF, flags=SNAPSHOT, recv=0), snap(1, 10, flags=LAST), rec("N")
+    )
     unmarked = windows(snap(1, 10), rec("N"))
     assert marked == unmarked
     assert marked[0].book_valid
@@ -308,7 +312,10 @@ def test_every_second_is_emitted_and_a_boundary_record_is_of_the_later_window() 
 
 def test_late_record_counts_in_the_current_window() -> None:
     one, two = windows(
-        snap(1, 10, flags=LAST), rec("N", at=1.1, flags=LAST), rec("N", at=2.1), rec("A", 2, 5, 1.2, flags=LAST)
+        snap(1, 10, flags=LAST),
+        rec("N", at=1.1, flags=LAST),
+        rec("N", at=2.1),
+        rec("A", 2, 5, 1.2, flags=LAST),
     )
     assert level(one).depth_qty_end == 10
     assert (level(two).add_qty, level(two).depth_qty_rest) == (5, 15)

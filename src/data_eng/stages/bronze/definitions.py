@@ -7,6 +7,7 @@ file order. `data_eng.instruments.definitions_as_of` answers what was valid at 0
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,6 @@ import pyarrow.compute as pc
 
 from data_eng.errors import MissingDataError
 from data_eng.instruments import CLASS_FUTURE, definitions_as_of
-from data_eng.params import RunParams
 from data_eng.raw_files import DayReader
 from data_eng.schema import table
 from data_eng.stage import Stage, StageContext
@@ -54,6 +54,11 @@ def collect_definitions(blocks: Iterable[npt.NDArray[Any]], symbol: str) -> Iter
         mask = of_contract(records, symbol)
         if mask.any():
             yield to_definitions(records[mask])
+
+
+def definitions_of(context: StageContext) -> pa.Table | None:
+    """Definitions of the run's contract where the lake holds them, for stages that can do without."""
+    return context.read(DATASET_KEY) if context.has(DATASET_KEY) else None
 
 
 def _texts(values: npt.NDArray[Any]) -> list[str]:
@@ -106,16 +111,11 @@ def _run(context: StageContext) -> None:
         )
 
 
-def _without_definitions(params: RunParams) -> bool:
-    """Only the futures part may run on the default tick (spec 3.2)."""
-    return params.no_gex
-
-
 STAGE: Final = Stage(
     name="definitions",
     raw=("definition",),
     outputs=(DATASET_KEY,),
     params=("no_gex",),
-    may_be_absent=_without_definitions,
+    may_be_absent=attrgetter("no_gex"),  # only the futures part may run on the default tick
     run=_run,
 )

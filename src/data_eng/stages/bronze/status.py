@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 
 from data_eng.dbn_codes import PHASE_CLOSED, PHASE_HALT, PHASE_OPEN, PHASE_PRE_OPEN
 from data_eng.instruments import outright_futures
-from data_eng.params import RunParams
 from data_eng.raw_files import DayReader
 from data_eng.schema import table
 from data_eng.stage import Stage, StageContext
+from data_eng.stages.bronze.definitions import DATASET_KEY as DEFINITIONS_KEY
+from data_eng.stages.bronze.definitions import definitions_of
 
 DATASET_KEY: Final = "bronze.shared.status"
-DEFINITIONS_KEY: Final = "bronze.shared.instrument_definitions"
 
 _ACTIONS_OF: Final[dict[int, tuple[str, ...]]] = {
     PHASE_OPEN: ("TRADING",),
@@ -74,7 +74,7 @@ def to_status(records: npt.NDArray[Any]) -> pa.Table:
 def _run(context: StageContext) -> None:
     dt = context.dt
     files = context.raw.require("status", dt)
-    definitions = context.read(DEFINITIONS_KEY) if context.has(DEFINITIONS_KEY) else None
+    definitions = definitions_of(context)
     ids = set(outright_futures(definitions, [f.metadata for f in files], dt).only(context.symbol).symbols)
     reader = DayReader(files, dt)
     parts = [table(DATASET_KEY).empty()]
@@ -104,16 +104,11 @@ def _run(context: StageContext) -> None:
         )
 
 
-def _always(_: RunParams) -> bool:
-    """Without a status file the phase comes from the calendar and the records (spec 4.8)."""
-    return True
-
-
 STAGE: Final = Stage(
     name="status",
     raw=("status",),
     optional_inputs=(DEFINITIONS_KEY,),
     outputs=(DATASET_KEY,),
-    may_be_absent=_always,
+    may_be_absent=lambda _: True,  # then the phase comes from the calendar and the records (4.8)
     run=_run,
 )

@@ -68,9 +68,7 @@ def test_every_version_gives_the_rows_of_the_contract_in_file_order(tmp_path: Pa
 
 def test_a_contract_without_definition_is_missing_data_or_a_warning_with_no_gex(tmp_path: Path) -> None:
     write_dbn(tmp_path / "raw" / "d", RECORDS, schema="definition")
-    with pytest.raises(
-        MissingDataError, match=r"no definition of ESZ6 .* futures ESH6, ESM6"
-    ):
+    with pytest.raises(MissingDataError, match=r"no definition of ESZ6 .* futures ESH6, ESM6"):
         build(tmp_path, "ESZ6")
     lake = build(tmp_path, "ESZ6", no_gex=True)
     manifest = lake.manifest(definitions.DATASET_KEY, "ESZ6", DT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,9 @@ from data_eng.raw_files import DayBlock, DayReader, RawFile, discover
 from data_eng.schema import table
 from data_eng.stage import SilentReporter
 from data_eng.stages.bronze import definitions, future_mbo
-from data_eng.stages.bronze.future_mbo import (
-    FeedCheck,
-    FutureMboReport,
-    ingest_future_mbo,
-    to_bronze,
-    to_dbn_records,
-)
+from data_eng.stages.bronze.feed_check import FeedCheck
+from data_eng.stages.bronze.future_mbo import FutureMboReport, ingest_future_mbo
+from data_eng.stages.bronze.mbo_rows import to_bronze, to_dbn_records
 from data_eng.units import HOUR_NS, UNDEF_PRICE
 from tests.dbn_samples import (
     DT,
@@ -225,29 +220,54 @@ def test_clocks_that_cannot_be_right_are_late_records(tmp_path: Path) -> None:
 @given(
     cuts=st.lists(st.integers(0, 400), max_size=8),
     swaps=st.lists(st.tuples(st.integers(0, 399), st.integers(0, 399)), max_size=6),
+    jumps=st.lists(st.tuples(st.integers(0, 399), st.integers(-(10**14), 10**14)), max_size=3),
+    instruments=st.lists(st.sampled_from([3, 8, 9]), min_size=400, max_size=400),
 )
-def test_the_checks_do_not_depend_on_how_the_stream_is_cut(
-    cuts: list[int], swaps: list[tuple[int, int]]
+def test_the_checks_equal_a_plain_loop_however_the_stream_is_cut(
+    cuts: list[int],
+    swaps: list[tuple[int, int]],
+    jumps: list[tuple[int, int]],
+    instruments: list[int],
 ) -> None:
     day = long_day(400)
     day["ts_event"] = day["ts_event"][0] + (np.arange(400, dtype=np.uint64) * np.uint64(40_000_000))
     day["ts_recv"] = day["ts_event"] + np.uint64(5)
+    day["instrument_id"] = instruments
     for a, b in swaps:
         day[[a, b]] = day[[b, a]]
+    for at, jump in jumps:
+        day["ts_event"][at] = int(day["ts_event"][at]) + jump
     file: Any = type("File", (), {"path": Path("f")})()
 
     def outcome(borders: list[int]) -> tuple[Any, ...]:
-        check = FeedCheck(DT)
+        check = FeedCheck(DT, np.array([3, 8, 9], np.uint32))
         for start, stop in zip([0, *borders], [*borders, 400], strict=True):
             if start < stop:
-                check.examine(DayBlock(file, day[start:stop], range(start, stop)), ESH6)
+                check.examine(DayBlock(file, day[start:stop], range(start, stop)))
         return check.records, check.order_violations, check.broken_clocks, check.late, check.examples
 
     whole = outcome([])
     assert outcome(sorted(cuts)) == whole
-    ts, seq = day["ts_event"].tolist(), day["sequence"].tolist()
-    pairs = list(zip(ts, seq, strict=True))
-    assert whole[1] == sum(b < a for a, b in pairwise(pairs))
+    assert whole[:4] == plain_checks(day)
+
+
+def plain_checks(day: np.ndarray) -> tuple[int, int, int, int]:
+    """Records, order violations, broken clocks and late records, one record at a time."""
+    start = day_start_ns()
+    last: dict[int, tuple[int, int]] = {}
+    newest: dict[int, int] = {}
+    back = broken = late = 0
+    for row in day:
+        who, ts, seq = int(row["instrument_id"]), int(row["ts_event"]), int(row["sequence"])
+        back += (ts, seq) < last.get(who, (-1, 0))
+        last[who] = (ts, seq)
+        if ts > int(row["ts_recv"]) + 10**9 or not start - HOUR_NS <= ts < start + 25 * HOUR_NS:
+            broken += 1
+            late += 1
+            continue
+        late += ts // 10**9 < newest.get(who, 0)
+        newest[who] = max(newest.get(who, 0), ts // 10**9)
+    return len(day), back, broken, late
 
 
 # ------------------------------------------------------------------------------------------ stage
@@ -299,7 +319,7 @@ def test_overlapping_files_leave_no_partition(tmp_path: Path) -> None:
     write_dbn(raw / "a", day[:200])
     write_dbn(raw / "b", day[150:])
     lake = Lake(tmp_path / "lake")
-    with pytest.raises(RawDataError, match="overlaps"):
+    with pytest.raises(RawDataError, match="they overlap"):
         run(lake, DT, "ESH6", RunParams(no_gex=True), raw=lambda: discover(raw), stages=STAGES)
     assert not lake.has(future_mbo.DATASET_KEY, "ESH6", DT)
 
@@ -313,7 +333,7 @@ def test_the_real_hour_is_kept_byte_for_byte_with_no_order_violation(real_esh4: 
     assert report.rows == {"ESH4": 68_792}
     assert report.volumes["ESH4"] == 9_848 + 44
     reader = DayReader((RawFile(real_esh4, discover(real_esh4).files[0].metadata),), "2023-12-25")
-    check = FeedCheck("2023-12-25")
+    check = FeedCheck("2023-12-25", np.array([17077], np.uint32))
     for block in reader.blocks():
-        check.examine(block, 17077)
+        check.examine(block)
     assert check.plain == 60_067
