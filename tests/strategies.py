@@ -76,8 +76,8 @@ TIME_STEPS = (
     TO_BEFORE_BOUNDARY,
     LONG,
 )
-SILENCES = (*[2 * SECOND] * 6, *[5 * SECOND] * 2, 90 * SECOND, 600 * SECOND)
-HOURS = (3_600 * SECOND, 10_800 * SECOND)
+SILENCES = (*[2 * SECOND] * 6, *[5 * SECOND] * 2, 90 * SECOND)
+HOURS = (600 * SECOND, 3_600 * SECOND, 10_800 * SECOND)
 """for `silences=`: every window of them is a row of each table, so ask for them where they matter"""
 MIN_MOVES = (1, 10, 30, 45)
 """left alone, Hypothesis draws short lists; deep states need long ones, and shrinking returns to the first"""
@@ -762,7 +762,7 @@ def wild_streams(
 
 
 def any_streams(*, silences: Sequence[int] = SILENCES) -> st.SearchStrategy[list[Rec]]:
-    """Tidy or wild; with `silences=HOURS` each may hold one silence of one or three hours."""
+    """Tidy or wild; with `silences=HOURS` each may hold one silence of up to three hours."""
     return st.one_of(tidy_streams(silences=silences), wild_streams(silences=silences))
 
 

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import queue
-import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from io import BufferedReader
@@ -28,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from data_eng.background import prefetch
 from data_eng.dbn_codes import DATASET, SIMULATED_MARKER
 from data_eng.errors import MissingDataError, RawDataError
 from data_eng.mbo import MBO_DTYPE
@@ -481,54 +480,6 @@ def _header_has_own_frame(path: Path, metadata: DbnMetadata) -> bool:
 
 
 # -------------------------------------------------------------------------------------- read-ahead
-
-
-def prefetch(blocks: Iterator[Any], depth: int = 2) -> Generator[Any, None, None]:
-    """The same items, produced by a thread that runs up to `depth` items ahead.
-
-    zstd releases the interpreter while it decompresses, so reader and engine overlap. Blocks in reused
-    buffers need ``buffers=depth + 2`` (queued, being filled, in the consumer's hands); `read_ahead` sets
-    that. An exception of the producer is raised here, after the items before it; closing this iterator
-    stops the thread and closes `blocks`.
-    """
-    ready: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=max(1, depth))
-    stop = threading.Event()
-
-    def hand_over(kind: str, value: Any) -> bool:
-        while not stop.is_set():
-            try:
-                ready.put((kind, value), timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def produce() -> None:
-        try:
-            for block in blocks:
-                if not hand_over("block", block):
-                    return
-            hand_over("end", None)
-        except BaseException as fault:  # noqa: BLE001 - carried over and raised in the consumer's thread
-            hand_over("fault", fault)
-        finally:
-            close: Callable[[], None] | None = getattr(blocks, "close", None)
-            if close is not None:
-                close()
-
-    thread = threading.Thread(target=produce, name="dbn-prefetch", daemon=True)
-    thread.start()
-    try:
-        while True:
-            kind, value = ready.get()
-            if kind == "end":
-                return
-            if kind == "fault":
-                raise value
-            yield value
-    finally:
-        stop.set()
-        thread.join()
 
 
 def read_ahead(

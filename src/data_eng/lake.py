@@ -66,6 +66,8 @@ LAYERS: Final = ("bronze", "silver", "gold")
 """the only folders of the root that the lake writes, besides `_staging`"""
 DEFAULT_ROOT: Final = "lake"
 ROOT_VARIABLE: Final = "SPYMASTER_LAKE"
+_BY_ROOT: Final = ".mbo_contract_day_selection"
+"""its partition symbol is the root (ES), which is no contract to name on a command line"""
 
 
 @dataclass(frozen=True)
@@ -396,7 +398,8 @@ class Lake:
     def rebuild_command(self, dataset: str, symbol: str, dt: str) -> str:
         """Command line that makes the partition again."""
         elsewhere = "" if str(self.root) == DEFAULT_ROOT else f" --lake {self.root}"
-        return f"spymaster run --dt {dt} --symbol {symbol} --force{elsewhere}"
+        contract = "" if dataset.endswith(_BY_ROOT) else f" --symbol {symbol}"
+        return f"spymaster run --dt {dt}{contract} --force{elsewhere}"
 
     def _mixed_runs(self, manifests: Mapping[tuple[str, str, str], Manifest]) -> list[Finding]:
         passes: dict[tuple[str, str, str], list[Manifest]] = {}
@@ -535,7 +538,7 @@ def _may_have_data(day: str) -> bool:
     start_ns, end_ns = utc_day_ns(day)
     paused = pause_intervals(start_ns, end_ns)
     closed = sum(max(0, min(end_ns, stop) - max(start_ns, begin)) for begin, stop in paused.tolist())
-    return closed < end_ns - start_ns
+    return bool(closed < end_ns - start_ns)
 
 
 def _overlaps(group: Any, start_ts_ns: int, end_ts_ns: int) -> bool:

@@ -27,6 +27,7 @@ from data_eng.stage import (
 )
 from data_eng.stage_order import stage_named
 from data_eng.stages.bronze import contract_selection, definitions, future_mbo, status
+from data_eng.stages.silver.future_mbo import compute_futures_surfaces_1s
 
 if TYPE_CHECKING:
     from data_eng.lake import Lake
@@ -36,6 +37,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     status.STAGE,
     contract_selection.STAGE,
     future_mbo.STAGE,
+    compute_futures_surfaces_1s.STAGE,
 )
 """every stage of this version, top to bottom"""
 

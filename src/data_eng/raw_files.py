@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data_eng.background import prefetch
 from data_eng.dbn_codes import DATASET
 from data_eng.dbn_reader import (
     DEFAULT_LIMITS,
@@ -29,7 +30,6 @@ from data_eng.dbn_reader import (
     ReadTally,
     Verification,
     iter_record_blocks,
-    prefetch,
     read_metadata,
     sha256_of,
     verify,

@@ -46,7 +46,8 @@ BLOCK_S: Final = 60
 FIRST_DATE: Final = dt.date(2025, 12, 15)
 LAST_DATE: Final = dt.date(2026, 3, 5)
 NO_FULL_SESSION: Final = frozenset(
-    dt.date.fromisoformat(day) for day in ("2025-12-24", "2025-12-25", "2025-12-31", "2026-01-01", "2026-01-19", "2026-02-16")
+    dt.date.fromisoformat(day)
+    for day in ("2025-12-24", "2025-12-25", "2025-12-31", "2026-01-01", "2026-01-19", "2026-02-16")
 )
 
 
@@ -112,7 +113,9 @@ def simulate(
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise SimexError(f"cannot write the simulated day into {target}: {reason}; nothing was left behind; choose a folder with room and write access") from error
+        raise SimexError(
+            f"cannot write the simulated day into {target}: {reason}; nothing was left behind; choose a folder with room and write access"
+        ) from error
     return SimResult(paths, target / "truth" / truth_name, meta)
 
 
@@ -149,7 +152,9 @@ def _check(
     if not 0.01 <= rate_factor <= 10.0:
         raise SimexError(f"rate factor {rate_factor} is out of range; choose 0.01 to 10")
     span = _span(_date(date), preset, start)
-    return _Request(span, preset, seed, rate_factor, layout, dbn_version, options, frozenset(with_), tuple(faults))
+    return _Request(
+        span, preset, seed, rate_factor, layout, dbn_version, options, frozenset(with_), tuple(faults)
+    )
 
 
 def _date(date: str | dt.date) -> dt.date:
@@ -159,9 +164,13 @@ def _date(date: str | dt.date) -> dt.date:
         except ValueError:
             raise SimexError(f"{date!r} is not a date; write it as 2026-01-06") from None
     if not FIRST_DATE <= date <= LAST_DATE:
-        raise SimexError(f"{date} is outside the weeks in which ESH6 leads: choose {FIRST_DATE} to {LAST_DATE}")
+        raise SimexError(
+            f"{date} is outside the weeks in which ESH6 leads: choose {FIRST_DATE} to {LAST_DATE}"
+        )
     if date.weekday() >= 5 or date in NO_FULL_SESSION:
-        raise SimexError(f"{date:%Y-%m-%d (%A)} has no full session at the exchange; choose an ordinary weekday")
+        raise SimexError(
+            f"{date:%Y-%m-%d (%A)} has no full session at the exchange; choose an ordinary weekday"
+        )
     return date
 
 
@@ -177,7 +186,9 @@ def _span(date: dt.date, preset: str, start: str | None) -> Span:
     end = min(begin + length, last) if preset == "session" else begin + length
     if end > last or end - begin < 60:
         closes = f"{last // 3600:02d}:00 UTC"
-        raise SimexError(f"preset {preset} from {begin // 3600:02d}:{begin // 60 % 60:02d} runs beyond the day's last trading at {closes}; choose an earlier start")
+        raise SimexError(
+            f"preset {preset} from {begin // 3600:02d}:{begin // 60 % 60:02d} runs beyond the day's last trading at {closes}; choose an earlier start"
+        )
     return Span(date, begin, end)
 
 
@@ -203,13 +214,19 @@ def _allowed_to_replace(target: Path, stem: str, truth_name: str, *, force: bool
         listed = []  # no readable list: nothing here is known to be ours
     foreign = sorted(set(present) - set(listed))
     if foreign:
-        raise SimexError(f"{target / foreign[0]} exists and no truth_meta.json of simex lists it; move it away or choose another --out")
+        raise SimexError(
+            f"{target / foreign[0]} exists and no truth_meta.json of simex lists it; move it away or choose another --out"
+        )
     if not force:
-        raise SimexError(f"{target} already holds a simulated {truth_name[3:]}; pass --force to replace it or choose another --out")
+        raise SimexError(
+            f"{target} already holds a simulated {truth_name[3:]}; pass --force to replace it or choose another --out"
+        )
     return [name for name in listed if (target / name).exists()]
 
 
-def _publish(work: Path, target: Path, truth_name: str, old: list[str], meta: dict[str, Any]) -> tuple[Path, ...]:
+def _publish(
+    work: Path, target: Path, truth_name: str, old: list[str], meta: dict[str, Any]
+) -> tuple[Path, ...]:
     truth = target / "truth" / truth_name
     truth.mkdir(parents=True, exist_ok=True)
     for name in old:
@@ -241,9 +258,23 @@ def _produce(request: _Request, work: Path, stem: str, progress: Progress) -> di
         if request.options:
             chain = chain_options.build_chain(request.span, request.preset, request.seed)
             path = chain_options.model_path(request.span, day.microprice, request.seed, request.preset)
-            script.plant("option_vol_jump", path.jump_ns, request.span.end_ns, "N", 0, "+2 vol points; quotes are pulled and come back")
+            script.plant(
+                "option_vol_jump",
+                path.jump_ns,
+                request.span.end_ns,
+                "N",
+                0,
+                "+2 vol points; quotes are pulled and come back",
+            )
             strikes = chain_options.strikes_of(request.preset)
-            script.plant("open_interest_spike", request.span.start_ns, request.span.end_ns, "C", 9_000, f"call at {strikes[len(strikes) // 2 + 2]} stands out")
+            script.plant(
+                "open_interest_spike",
+                request.span.start_ns,
+                request.span.end_ns,
+                "C",
+                9_000,
+                f"call at {strikes[len(strikes) // 2 + 2]} stands out",
+            )
         truth.finish(script.plants)
         windows = truth.windows()
     names += _write_reference(request, work, stem, chain, counts)
@@ -313,9 +344,17 @@ def _markets(request: _Request, script: plants.Script) -> list[Market]:
     if "decoys" not in request.extras:
         return markets
     bare = plants.build(span, "decoy").table()
-    for stream, (contract, share, volatility) in enumerate(((ESM6, 0.117, 1.0), (SPREAD, 0.02, 0.2)), start=1):
+    for stream, (contract, share, volatility) in enumerate(
+        ((ESM6, 0.117, 1.0), (SPREAD, 0.02, 0.2)), start=1
+    ):
         rates = plan.rates(
-            span, seed, stream, warm_s=WARM_UP_S, factor=request.rate_factor, share=share, volatility=volatility
+            span,
+            seed,
+            stream,
+            warm_s=WARM_UP_S,
+            factor=request.rate_factor,
+            share=share,
+            volatility=volatility,
         )
         decoy = replace(main, rates=rates, script=bare)
         markets.append(Market(contract, decoy, seed, stream, tables, logging=False))
@@ -337,7 +376,12 @@ def _stops(request: _Request) -> tuple[dict[int, str], list[int]]:
 
 
 def _play_futures(
-    request: _Request, script: plants.Script, path: Path, truth: FuturesTruth, counts: dict[str, int], progress: Progress
+    request: _Request,
+    script: plants.Script,
+    path: Path,
+    truth: FuturesTruth,
+    counts: dict[str, int],
+    progress: Progress,
 ) -> _FuturesDay:
     span = request.span
     markets = _markets(request, script)
@@ -347,7 +391,9 @@ def _play_futures(
         if i == 0:
             samples.append(np.array([last], dtype=np.int64))
     symbols = {market.instrument.symbol: market.instrument.instrument_id for market in markets}
-    header = metadata("mbo", span.start_ns, span.end_ns, span.date, symbols, request.dbn_version, list(symbols))
+    header = metadata(
+        "mbo", span.start_ns, span.end_ns, span.date, symbols, request.dbn_version, list(symbols)
+    )
     channel = Channel(2_000_000)
     none_phase = 0
     special, stops = _stops(request)
@@ -409,13 +455,19 @@ def _play_options(
 ) -> None:
     span = request.span
     symbols = {contract.symbol: contract.instrument_id for contract in chain.contracts}
-    header = metadata("mbo", span.start_ns, span.end_ns, span.date, symbols, request.dbn_version, list(symbols))
+    header = metadata(
+        "mbo", span.start_ns, span.end_ns, span.date, symbols, request.dbn_version, list(symbols)
+    )
     with DbnFile(path, header, MBO_BYTES) as file:
         file.write(_bytes(market.snapshot(request.layout)))
         for words in market.play():
             file.write(_bytes(words))
             if len(words):
-                progress((int(words[-1, 1]) - span.start_ns) / SECOND_NS, float(span.end_s - span.start_s), "options")
+                progress(
+                    (int(words[-1, 1]) - span.start_ns) / SECOND_NS,
+                    float(span.end_s - span.start_s),
+                    "options",
+                )
     counts[path.name] = file.records
 
 
@@ -456,7 +508,9 @@ def _write_reference(
         version = 4 - version
         counts["version_mix"] = 1
     contracts = chain.contracts if chain is not None else ()
-    definitions = reference.futures(span.date) + [reference.option(span.date, contract) for contract in contracts]
+    definitions = reference.futures(span.date) + [
+        reference.option(span.date, contract) for contract in contracts
+    ]
     symbols = {fields["raw_symbol"]: fields["instrument_id"] for fields in definitions}
     records = reference.encode_definitions(definitions, version)
     names = [f"{stem}.definition.dbn.zst", f"{stem}.statistics.dbn.zst"]
@@ -473,7 +527,15 @@ def _write_reference(
     counts[names[1]] = file.records
     if "status" in request.extras:
         names.append(f"{stem}.status.dbn.zst")
-        header = metadata("status", span.start_ns, span.end_ns, span.date, {ESH6.symbol: ESH6.instrument_id}, version, [ESH6.symbol])
+        header = metadata(
+            "status",
+            span.start_ns,
+            span.end_ns,
+            span.date,
+            {ESH6.symbol: ESH6.instrument_id},
+            version,
+            [ESH6.symbol],
+        )
         records = _status(span)
         with DbnFile(work / names[2], header, len(records[0])) as file:
             file.write(b"".join(records))
@@ -487,10 +549,17 @@ def _statistics(span: Span, chain: chain_options.Chain | None, version: int) -> 
     ref = span.midnight_ns - (3 if span.date.weekday() == 0 else 1) * plan.DAY_S * SECOND_NS
     items: list[tuple[int, int, Any, int | None, int, int]] = []
     price = ESH6.centre_price_int
-    for offset, kind, figure in ((500_000, kinds.SETTLEMENT_PRICE, price - 3 * ESH6.tick_int), (520_000, kinds.OPENING_PRICE, price)):
+    for offset, kind, figure in (
+        (500_000, kinds.SETTLEMENT_PRICE, price - 3 * ESH6.tick_int),
+        (520_000, kinds.OPENING_PRICE, price),
+    ):
         items.append((span.start_ns + offset, ESH6.instrument_id, kind, None, figure, 0))
-    items.append((span.start_ns + 540_000, ESH6.instrument_id, kinds.CLEARED_VOLUME, 1_234_567, UNDEF_PRICE, 0))
-    items.append((span.start_ns + 560_000, ESH6.instrument_id, kinds.OPEN_INTEREST, 2_104_331, UNDEF_PRICE, 0))
+    items.append(
+        (span.start_ns + 540_000, ESH6.instrument_id, kinds.CLEARED_VOLUME, 1_234_567, UNDEF_PRICE, 0)
+    )
+    items.append(
+        (span.start_ns + 560_000, ESH6.instrument_id, kinds.OPEN_INTEREST, 2_104_331, UNDEF_PRICE, 0)
+    )
     noise = (kinds.OPENING_PRICE, kinds.SETTLEMENT_PRICE, kinds.TRADING_SESSION_LOW_PRICE, kinds.TRADING_SESSION_HIGH_PRICE,
              kinds.CLEARED_VOLUME, kinds.LOWEST_OFFER, kinds.HIGHEST_BID)  # fmt: skip
     if chain is not None:
@@ -519,7 +588,11 @@ def _status(span: Span) -> list[bytes]:
     """State at the start, then the day's changes."""
     actions = dbn.StatusAction
     by_phase = {0: actions.CLOSE, 1: actions.PRE_OPEN, 2: actions.TRADING}
-    changes = ((plan.CLOSE_S, actions.CLOSE), (plan.PRE_OPEN_S, actions.PRE_OPEN), (plan.OPEN_S, actions.TRADING))
+    changes = (
+        (plan.CLOSE_S, actions.CLOSE),
+        (plan.PRE_OPEN_S, actions.PRE_OPEN),
+        (plan.OPEN_S, actions.TRADING),
+    )
     now = by_phase[plan.phase_at(span.start_s)]
     out = [reference.status(ESH6.instrument_id, span.start_ns, now, trading=now == actions.TRADING)]
     for second, action in changes:

@@ -34,7 +34,13 @@ class Mapping:
 
 
 def metadata(
-    schema: str, start_ns: int, end_ns: int, date: dt.date, instruments: dict[str, int], version: int, symbols: list[str]
+    schema: str,
+    start_ns: int,
+    end_ns: int,
+    date: dt.date,
+    instruments: dict[str, int],
+    version: int,
+    symbols: list[str],
 ) -> bytes:
     """Encoded DBN header. `not_found` carries the marker that tells every reader the data are simulated."""
     tomorrow = date + dt.timedelta(days=1)
@@ -78,7 +84,9 @@ class DbnFile:
     def __enter__(self) -> DbnFile:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self._stream.close()
         self._file.close()

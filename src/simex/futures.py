@@ -14,7 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from simex import futures_kernel as k
-from simex.feed import F_BAD_TS_RECV, F_LAST, F_SNAPSHOT, UNDEF_PRICE, Instrument, Words, blank, word0, words_of
+from simex.feed import (
+    F_BAD_TS_RECV,
+    F_LAST,
+    F_SNAPSHOT,
+    UNDEF_PRICE,
+    Instrument,
+    Words,
+    blank,
+    word0,
+    words_of,
+)
 
 Ints = npt.NDArray[np.int64]
 
@@ -120,9 +130,7 @@ class Market:
     ) -> None:
         self.instrument = instrument
         self.plan = plan
-        self._bits = [
-            np.random.PCG64(np.random.SeedSequence([seed, stream, c])) for c in range(k.CLASSES)
-        ]
+        self._bits = [np.random.PCG64(np.random.SeedSequence([seed, stream, c])) for c in range(k.CLASSES)]
         self._tables = tables
         self._p = thresholds()
         self._script = plan.script.copy()
@@ -147,7 +155,7 @@ class Market:
         self._d = np.zeros((k.CLASSES, DRAWS), dtype=np.int64)
         g[k.G_DRAW : k.G_DRAW + k.CLASSES] = DRAWS
 
-        g[k.G_NOW] = plan.t_begin
+        g[k.G_NOW] = g[k.G_LAST_EVENT] = plan.t_begin
         g[k.G_T_BEGIN] = g[k.G_ORIGIN] = g[k.G_T_IMMIGRANT] = plan.t_begin
         g[k.G_BLOCKS] = blocks
         g[k.G_NEXT_ROLL] = plan.t_begin + k.QUARTER_NS
@@ -209,9 +217,10 @@ class Market:
     def _stock(self) -> None:
         """About 9,000 orders as at a day's start: full near the touch, thin and long-lived behind."""
         plan, g = self.plan, self._g
-        raw = (np.random.PCG64(np.random.SeedSequence([0x5106, int(g[k.G_SEQ])])).random_raw(1 << 17) >> np.uint64(32)).astype(
-            np.int64
-        )
+        raw = (
+            np.random.PCG64(np.random.SeedSequence([0x5106, int(g[k.G_SEQ])])).random_raw(1 << 17)
+            >> np.uint64(32)
+        ).astype(np.int64)
         words = iter(raw.tolist())
         mid = int(plan.rates[0, k.R_LATENT]) >> 4
         rows = []
@@ -271,11 +280,13 @@ class Market:
 
     def _drain(self) -> Chunk:
         g = self._g
-        n, n_log, n_tl, n_tw, n_mp = (
-            int(g[i]) for i in (k.G_N, k.G_N_LOG, k.G_N_TL, k.G_N_TW, k.G_N_MP)
-        )
+        n, n_log, n_tl, n_tw, n_mp = (int(g[i]) for i in (k.G_N, k.G_N_LOG, k.G_N_TL, k.G_N_TW, k.G_N_MP))
         chunk = Chunk(
-            self._e[:n].copy(), self._tl[:n_tl].copy(), self._tw[:n_tw].copy(), self._mp[:n_mp].copy(), self._x[:n_log].copy()
+            self._e[:n].copy(),
+            self._tl[:n_tl].copy(),
+            self._tw[:n_tw].copy(),
+            self._mp[:n_mp].copy(),
+            self._x[:n_log].copy(),
         )
         g[k.G_SECOND_N] -= n
         g[[k.G_N, k.G_N_LOG, k.G_N_TL, k.G_N_TW, k.G_N_MP]] = 0

@@ -56,7 +56,9 @@ def _helper(function: Callable[..., Any]) -> Any:
 
 def _entry(function: Callable[..., Any]) -> Any:
     """A kernel that the driver calls."""
-    return njit(_types(function), cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+    return njit(_types(function), cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(
+        function
+    )
 
 
 LADDER_TICKS: Final = 8192
@@ -128,7 +130,8 @@ NO_ASK: Final = LADDER_TICKS
     G_POOL_FAR,
     G_N_T,
     G_N_F,
-) = range(61)
+    G_LAST_EVENT,
+) = range(62)
 G_SILENT: Final = 64  # four pairs (start, end)
 G_STOPS: Final = 72  # up to 64 indices into the script
 G_DRAW: Final = 136  # next word per class
@@ -284,7 +287,7 @@ ACTION_C: Final = 67
 ACTION_F: Final = 70
 ACTION_M: Final = 77
 ACTION_T: Final = 84
-SIDE_NONE: Final = 12  # 66 - 12 = 'N'
+SIDE_NONE: Final = -12  # 66 + 12 = "N"
 FLAGS_END: Final = 130
 FLAGS_AUCTION_END: Final = 128
 
@@ -312,10 +315,10 @@ def _quantile(T, row, u):  # type: ignore[no-untyped-def]
 @_helper
 def _begin(G, D, T, P, t, extra_ns):  # type: ignore[no-untyped-def]
     """Opens an event at t (or one nanosecond after the last one) and gives it packet and arrival time."""
-    last = G[G_NOW]
+    last = G[G_LAST_EVENT]
     now = max(t, last + 1)
     gap = now - last
-    G[G_NOW] = now
+    G[G_NOW] = G[G_LAST_EVENT] = now
     G[G_EVENT_NO] += 1
     G[G_N_EV] = 0
     u = _uniform(G, D, C_FEED)
@@ -669,9 +672,7 @@ def _trigger_stops(G, O, L, K, E, X, EV, S, first):  # type: ignore[no-untyped-d
             if row < 0:
                 continue
             side = S[row, S_SIDE]
-            reached = (
-                G[G_LAST_TRADE] >= S[row, S_TICK] if side == 0 else G[G_LAST_TRADE] <= S[row, S_TICK]
-            )
+            reached = G[G_LAST_TRADE] >= S[row, S_TICK] if side == 0 else G[G_LAST_TRADE] <= S[row, S_TICK]
             if not reached or G[G_N] == first:
                 continue
             G[G_STOPS + i] = -1
@@ -1126,9 +1127,7 @@ def _flow_trade(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, parent_sign):  
     qty = T[T_TRADE_SIZE, _uniform(G, D, C_MARKET) >> 22]
     w = _uniform(G, D, C_MARKET)
     owner = 1 + ((w & 0xFFFF) * P[P_OWNERS] >> 16)
-    slot = _aggress(
-        G, O, L, K, E, X, B, EV, D, T, P, S, t, side, limit, qty, owner, (w >> 16) < P[P_REST]
-    )
+    slot = _aggress(G, O, L, K, E, X, B, EV, D, T, P, S, t, side, limit, qty, owner, (w >> 16) < P[P_REST])
     G[G_SIGN] = side
     if slot >= 0:
         _mortal(G, O, L, B, D, T, P, R, H, Q, slot, 0)
@@ -1361,9 +1360,7 @@ def _roll(G, L, K, P, R, TL, TW, MP, t):  # type: ignore[no-untyped-def]
         if bid >= 0 and ask < LADDER_TICKS and bid < ask:
             qb = L[bid, L_QTY]
             qa = L[LADDER_TICKS + ask, L_QTY]
-            MP[n] = (
-                (G[G_TICK0] + bid) * G[G_TICK_INT] + (ask - bid) * qb * G[G_TICK_INT] // max(qa + qb, 1)
-            )
+            MP[n] = (G[G_TICK0] + bid) * G[G_TICK_INT] + (ask - bid) * qb * G[G_TICK_INT] // max(qa + qb, 1)
         else:
             MP[n] = 0
         G[G_N_MP] = n + 1
@@ -1557,6 +1554,7 @@ def run(G, O, L, K, E, X, EV, D, T, P, R, S, H, Q, B, TL, TW, MP, t_stop):  # ty
             _roll(G, L, K, P, R, TL, TW, MP, t)
         if t >= t_stop:
             return DONE
+        G[G_NOW] = max(G[G_NOW], t - 1)  # also when nothing comes of it: nobody may plan for the past
         if item == -2:
             G[G_SCRIPT] = row + 1
             _play(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, row)

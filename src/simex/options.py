@@ -98,13 +98,21 @@ def build_chain(span: Span, preset: str, seed: int) -> Chain:
     for strike in strikes:
         for right in "CP":
             contract = OptionContract(
-                ids[len(rows)], f"{root}{code} {right}{strike}", root, right, strike * PRICE_SCALE, expiry, week
+                ids[len(rows)],
+                f"{root}{code} {right}{strike}",
+                root,
+                right,
+                strike * PRICE_SCALE,
+                expiry,
+                week,
             )
             u, v, w = next(words), next(words), next(words)
             near = laws.exp(-abs(strike - centre) / 60.0) if abs(strike - centre) < 1500 else 0.0
             round_strike = 6 if strike % 100 == 0 else 3 if strike % 50 == 0 else 1
             out_of_money = (right == "P") == (strike < centre)
-            interest = 180.0 * near * (1.0 + 8.0 / (1 + u % 20)) * round_strike * (1.3 if out_of_money else 0.6)
+            interest = (
+                180.0 * near * (1.0 + 8.0 / (1 + u % 20)) * round_strike * (1.3 if out_of_money else 0.6)
+            )
             figure: int | None = min(round(interest) + v % 40, 4_900)
             if strike == spike and right == "C":
                 figure = 9_000
@@ -244,7 +252,11 @@ class OptionMarket:
             live = quotes[:, k.U_PRICE] > 0
             quotes, side = quotes[live], side[live]
             toward = np.where(side == 0, -quotes[:, k.U_PRICE], quotes[:, k.U_PRICE])
-            order = np.argsort(quotes[:, k.U_T], kind="stable") if modern else np.lexsort((quotes[:, k.U_T], toward, side))
+            order = (
+                np.argsort(quotes[:, k.U_T], kind="stable")
+                if modern
+                else np.lexsort((quotes[:, k.U_T], toward, side))
+            )
             quotes, side = quotes[order], side[order]
             out = blank(len(quotes) + modern, contract.instrument_id, k.CHANNEL)
             body = out[1:] if modern else out
@@ -283,7 +295,11 @@ class OptionMarket:
 
 
 def write_truth(
-    folder: Path, market: OptionMarket, span: Span, announcements: list[tuple[int, int, int]], spots: dict[int, int]
+    folder: Path,
+    market: OptionMarket,
+    span: Span,
+    announcements: list[tuple[int, int, int]],
+    spots: dict[int, int],
 ) -> None:
     """truth_iv_1s, truth_oi and truth_gex_1s.
 
@@ -296,7 +312,19 @@ def write_truth(
     ends = span.start_ns + market.windows * SECOND_NS
     truth = market.truth[:, real, :]
     n_w, n_i = len(ends), len(real)
-    schema = ("forward_points", "tau_years", "sigma", "theo", "bid", "ask", "bid_qty", "ask_qty", "delta", "gamma", "vega")
+    schema = (
+        "forward_points",
+        "tau_years",
+        "sigma",
+        "theo",
+        "bid",
+        "ask",
+        "bid_qty",
+        "ask_qty",
+        "delta",
+        "gamma",
+        "vega",
+    )
     columns: dict[str, Any] = {
         "window_end_ts_ns": np.repeat(ends, n_i),
         "instrument_id": np.tile([c.instrument_id for c in contracts], n_w),
@@ -318,7 +346,15 @@ def write_truth(
         compression="zstd",
     )
     rows = gex_rows(contracts, ends.tolist(), truth, announcements, spots)
-    names = ("window_end_ts_ns", "strike_price_int", "call", "put", "call_true_sigma", "put_true_sigma", "sigma_quotes")
+    names = (
+        "window_end_ts_ns",
+        "strike_price_int",
+        "call",
+        "put",
+        "call_true_sigma",
+        "put_true_sigma",
+        "sigma_quotes",
+    )
     table = {name: [row[j] for row in rows] for j, name in enumerate(names)}
     pq.write_table(pa.table(table), folder / "truth_gex_1s.parquet", compression="zstd")
 
@@ -364,14 +400,28 @@ def gex_rows(
                 bid, ask = truth[w, pair[right], 4], truth[w, pair[right], 5]
                 if vol is None and tau > 0.0 and lots[right] > 0 and 0.0 < bid < ask:
                     mid = (float(bid) + float(ask)) / 2.0
-                    vol = black76.implied_vol(right, mid, forward, strike, tau, RATE, guesses.get(strike_int, 0.15))
+                    vol = black76.implied_vol(
+                        right, mid, forward, strike, tau, RATE, guesses.get(strike_int, 0.15)
+                    )
             unit = 0.0
             if vol is not None:
                 guesses[strike_int] = vol
                 unit = black76.gamma(forward, strike, tau, vol, RATE) * MULTIPLIER
             sigma = float(truth[w, pair["C"], 2])
-            true = black76.gamma(forward, strike, tau, sigma, RATE) * MULTIPLIER if tau > 0.0 and sigma > 0.0 else 0.0
+            true = (
+                black76.gamma(forward, strike, tau, sigma, RATE) * MULTIPLIER
+                if tau > 0.0 and sigma > 0.0
+                else 0.0
+            )
             rows.append(
-                (end, strike_int, unit * lots["C"], unit * lots["P"], true * lots["C"], true * lots["P"], vol or 0.0)
+                (
+                    end,
+                    strike_int,
+                    unit * lots["C"],
+                    unit * lots["P"],
+                    true * lots["C"],
+                    true * lots["P"],
+                    vol or 0.0,
+                )
             )
     return rows

@@ -16,7 +16,12 @@ from typing import Any, Final
 
 from numba import njit
 
-_options: Final[dict[str, Any]] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_options: Final[dict[str, Any]] = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "no_cfunc_wrapper": True,
+}
 
 STEP_NS: Final = 250_000_000
 MAKERS: Final = 3
@@ -134,7 +139,9 @@ def price_all(instruments, model, forward, level, t_ns, x):  # type: ignore[no-u
         tau = (instruments[i, I_EXPIRY] - t_ns) / YEAR_NS
         fresh = model[i, M_TAU] == 0.0
         model[i, M_TAU] = tau
-        if tau <= 0.0:  # expired: the last quotes stay up and widen; a chain that starts expired shows intrinsic
+        if (
+            tau <= 0.0
+        ):  # expired: the last quotes stay up and widen; a chain that starts expired shows intrinsic
             if fresh:
                 model[i, M_THEO] = max(forward - strike, 0.0) if call else max(strike - forward, 0.0)
             model[i, M_HALF] = 2.0
@@ -347,7 +354,9 @@ def open_quotes(g, instruments, quotes, model, draws, t_ns):  # type: ignore[no-
 
 
 @njit(**_options)
-def run(g, instruments, quotes, model, draws, tables, steps, x, weights, t_begin, stop, records, wanted, truth):  # type: ignore[no-untyped-def]
+def run(
+    g, instruments, quotes, model, draws, tables, steps, x, weights, t_begin, stop, records, wanted, truth
+):  # type: ignore[no-untyped-def]
     """Plays the steps from g[G_STEP] up to stop; returns DONE or what to renew.
 
     wanted int64[steps]: row of `truth` to fill at the end of a step, or -1. truth float64[rows, n, 12]:
@@ -366,7 +375,12 @@ def run(g, instruments, quotes, model, draws, tables, steps, x, weights, t_begin
         limit = t0 + 235_000_000
         g[G_NOW] = max(g[G_NOW], t0 + 180_000)
         forward = steps[step, S_FORWARD]
-        if step == 0 or step % 4 == 0 or forward != steps[step - 1, S_FORWARD] or steps[step, S_LEVEL] != steps[step - 1, S_LEVEL]:
+        if (
+            step == 0
+            or step % 4 == 0
+            or forward != steps[step - 1, S_FORWARD]
+            or steps[step, S_LEVEL] != steps[step - 1, S_LEVEL]
+        ):
             price_all(instruments, model, forward, steps[step, S_LEVEL], t0, x)
         pull = steps[step, S_PULL] > 0.0
         moved = 0
@@ -403,7 +417,21 @@ def run(g, instruments, quotes, model, draws, tables, steps, x, weights, t_begin
                     for maker in range(MAKERS):
                         u = _draw(g, draws, C_MAKER)
                         size = _size(u, instruments[i, I_KIND])
-                        _show(g, records, instruments, quotes, model, draws, tables, i, side, maker, size, mean_gap, limit)
+                        _show(
+                            g,
+                            records,
+                            instruments,
+                            quotes,
+                            model,
+                            draws,
+                            tables,
+                            i,
+                            side,
+                            maker,
+                            size,
+                            mean_gap,
+                            limit,
+                        )
                     if turn == 0:
                         model[i, M_QUOTED] = before
                 elif turn == 2:
@@ -425,7 +453,9 @@ def run(g, instruments, quotes, model, draws, tables, steps, x, weights, t_begin
             while weights[i] <= w:
                 i += 1
             v = _draw(g, draws, C_TAKER)
-            _take(g, records, instruments, quotes, draws, tables, i, v & 1, 1 + (v >> 3) % 10, mean_gap, limit)
+            _take(
+                g, records, instruments, quotes, draws, tables, i, v & 1, 1 + (v >> 3) % 10, mean_gap, limit
+            )
             u = _draw(g, draws, C_TAKER)
         if wanted[step] >= 0:
             out = wanted[step]

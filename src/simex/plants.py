@@ -52,7 +52,15 @@ class Script:
         return len(self.plants)
 
     def do(
-        self, t: int, op: int, plant: int = 0, side: int = 0, dist: int = 0, qty: int = 0, n: int = 1, arg: int = 0
+        self,
+        t: int,
+        op: int,
+        plant: int = 0,
+        side: int = 0,
+        dist: int = 0,
+        qty: int = 0,
+        n: int = 1,
+        arg: int = 0,
     ) -> None:
         """Adds one instruction at time t."""
         self.rows.append([t, op, plant, side, dist, qty, n, arg, 0, 0])
@@ -80,7 +88,8 @@ def build(span: Span, preset: str) -> Script:
         period = 900 if preset == "small" else 3_600
         for start in range(span.start_s + (60 if preset == "small" else 600), span.end_s - SET_S, period):
             taken = any(
-                a < span.midnight_ns + (start + SET_S) * SECOND_NS and span.midnight_ns + start * SECOND_NS < b
+                a < span.midnight_ns + (start + SET_S) * SECOND_NS
+                and span.midnight_ns + start * SECOND_NS < b
                 for a, b in script.silent
             )
             if phase_at(start) == k.PHASE_OPEN and phase_at(start + SET_S) == k.PHASE_OPEN and not taken:
@@ -131,9 +140,7 @@ def _gaps_and_bursts(script: Script, span: Span, preset: str) -> None:
             t0 = span.midnight_ns + second * SECOND_NS
             plant = script.plant("burst_second", t0, t0 + SECOND_NS, "N", 5_000, "at least 5,000 records")
             script.bursts.append(second)
-            script.do(
-                t0 + 850_000_000, k.OP_TOP_UP, plant, ASK, 45, 5_000, n=100_000, arg=t0 + 999_000_000
-            )
+            script.do(t0 + 850_000_000, k.OP_TOP_UP, plant, ASK, 45, 5_000, n=100_000, arg=t0 + 999_000_000)
 
 
 def _set(script: Script, t0: int, scale: float, *, stops: bool) -> None:
@@ -164,7 +171,9 @@ def _set(script: Script, t0: int, scale: float, *, stops: bool) -> None:
         plant = script.plant("vacuum", at(begin), at(begin) + hold, _name(side), depth, "makers leave d <= D")
         script.do(at(begin), k.OP_VACUUM, plant, side, depth, 0, arg=hold)
     for begin, side, dist in ((15.3, ASK, 2), (33.1, BID, 4), (70.2, ASK, 1)):
-        plant = script.plant("flash_add", at(begin), at(begin) + 300_000, _name(side), 150, "add = pull, net 0")
+        plant = script.plant(
+            "flash_add", at(begin), at(begin) + 300_000, _name(side), 150, "add = pull, net 0"
+        )
         script.do(at(begin), k.OP_FLASH, plant, side, dist, 150)
     plant = script.plant("iceberg", at(66), at(72), "B", 65, "fills exceed what was displayed")
     script.do(at(66), k.OP_ICEBERG, plant, BID, 0, 5, arg=60)
@@ -174,27 +183,43 @@ def _set(script: Script, t0: int, scale: float, *, stops: bool) -> None:
     script.do(at(73.2), k.OP_SWEEP, plant, BID, 2, 12, n=2)
     script.do(at(74), k.OP_CANCEL, plant, ASK)
     for begin, side, levels in ((76.0, BID, 3), (80.0, ASK, 4)):
-        plant = script.plant("sweep", at(begin), at(begin), _name(side), levels, f"one T per level, {levels} levels")
+        plant = script.plant(
+            "sweep", at(begin), at(begin), _name(side), levels, f"one T per level, {levels} levels"
+        )
         script.do(at(begin), k.OP_SWEEP, plant, side, levels, 6, n=3)
     for begin, qty in ((84.0, 4), (86.0, 140)):
         plant = script.plant(
-            "aggressive_modify", at(begin), at(begin + 0.5), "B", qty, "own F leg; leaves the old price as pull"
+            "aggressive_modify",
+            at(begin),
+            at(begin + 0.5),
+            "B",
+            qty,
+            "own F leg; leaves the old price as pull",
         )
         script.do(at(begin), k.OP_ADD, plant, BID, 0, qty)
         script.do(at(begin + 0.5), k.OP_AGGRESSIVE_MODIFY, plant, BID)
         script.do(at(begin + 1.5), k.OP_CANCEL, plant, BID)
     for begin, order in ((89.0, 0), (92.0, 1)):
         plant = script.plant(
-            "self_match", at(begin), at(begin + 1), "A", 5, "A C in one event" if order == 0 else "C A in one event"
+            "self_match",
+            at(begin),
+            at(begin + 1),
+            "A",
+            5,
+            "A C in one event" if order == 0 else "C A in one event",
         )
         script.do(at(begin), k.OP_ADD, plant, ASK, 0, 5)
         script.do(at(begin) + 1_000_000, k.OP_SELF_MATCH, plant, ASK, 0, 5, arg=order)
     whole = (at(97) // SECOND_NS) * SECOND_NS
-    plant = script.plant("boundary_event", whole, whole, "B", 7, "ts_event = k * 1e9 exactly: the later window")
+    plant = script.plant(
+        "boundary_event", whole, whole, "B", 7, "ts_event = k * 1e9 exactly: the later window"
+    )
     script.do(whole, k.OP_ADD, plant, BID, 2, 7)
     script.do(at(99), k.OP_CANCEL, plant, BID)
     whole = (at(101) // SECOND_NS) * SECOND_NS
-    plant = script.plant("boundary_arrival", whole - 3_000_000, whole, "B", 2, "T and C arrive in two seconds")
+    plant = script.plant(
+        "boundary_arrival", whole - 3_000_000, whole, "B", 2, "T and C arrive in two seconds"
+    )
     script.do(whole - 3_000_000, k.OP_BOUNDARY_TRADE, plant, BID, 0, 2, arg=whole - 4_000)
     if stops:
         plant = script.plant("stop_cascade", at(104), at(108), "A", 90, "stops fire inside the sweep's event")

@@ -139,13 +139,21 @@ def futures(date: dt.date) -> list[dict[str, Any]]:
     """Definitions of the front future, the next one and their calendar spread."""
     march = dt.datetime(2026, 3, 20, 13, 30, tzinfo=dt.UTC)
     june = dt.datetime(2026, 6, 18, 13, 30, tzinfo=dt.UTC)
-    return [_future(date, feed.ESH6, march), _future(date, feed.ESM6, june), _future(date, feed.SPREAD, march)]
+    return [
+        _future(date, feed.ESH6, march),
+        _future(date, feed.ESM6, june),
+        _future(date, feed.SPREAD, march),
+    ]
 
 
 def option(date: dt.date, contract: OptionContract) -> dict[str, Any]:
     """Definition of an option: tick undefined (variable tick rule 15), multiplier only in unit_of_measure_qty."""
     fields = _common(date, contract.instrument_id, contract.symbol)
-    classes = {"C": dbn.InstrumentClass.CALL, "P": dbn.InstrumentClass.PUT, "": dbn.InstrumentClass.OPTION_SPREAD}
+    classes = {
+        "C": dbn.InstrumentClass.CALL,
+        "P": dbn.InstrumentClass.PUT,
+        "": dbn.InstrumentClass.OPTION_SPREAD,
+    }
     spread = contract.right == ""
     expiry = dt.datetime.fromtimestamp(contract.expiration_ns // SECOND_NS, tz=dt.UTC)
     fields |= {

@@ -49,7 +49,9 @@ class Channel:
             main = blocks[0]
             later_packet = np.zeros(len(main), dtype=bool)
             same_event = main[1:, 1] == main[:-1, 1]
-            later_packet[1:] = same_event & (main[1:, 6] >> _SEQUENCE_SHIFT != main[:-1, 6] >> _SEQUENCE_SHIFT)
+            later_packet[1:] = same_event & (
+                main[1:, 6] >> _SEQUENCE_SHIFT != main[:-1, 6] >> _SEQUENCE_SHIFT
+            )
             packet_no = np.cumsum(later_packet)
             first = np.searchsorted(key[0], key[0])
             rank[0] = 2 * (packet_no - packet_no[first])

@@ -56,7 +56,10 @@ WINDOW: Final = pa.schema(
     ]
 )
 TRADES: Final = pa.schema(
-    [(name, pa.int64()) for name in ("window_end_ts_ns", "buy_qty", "sell_qty", "none_qty", "trade_count", "event_count")]
+    [
+        (name, pa.int64())
+        for name in ("window_end_ts_ns", "buy_qty", "sell_qty", "none_qty", "trade_count", "event_count")
+    ]
 )
 ORDERS: Final = pa.schema(
     [
@@ -84,7 +87,16 @@ PLANTS: Final = pa.schema(
     ]
 )
 _LOG_TYPE: Final = np.dtype(
-    [("id", "i8"), ("ts", "i8"), ("kind", "i1"), ("side", "i1"), ("tick", "i4"), ("qty", "i4"), ("hidden", "i4"), ("owner", "i4")]
+    [
+        ("id", "i8"),
+        ("ts", "i8"),
+        ("kind", "i1"),
+        ("side", "i1"),
+        ("tick", "i4"),
+        ("qty", "i4"),
+        ("hidden", "i4"),
+        ("owner", "i4"),
+    ]
 )
 
 
@@ -111,7 +123,12 @@ class FuturesTruth:
         self._windows: list[Ints] = []
         self._writers = {
             name: pq.ParquetWriter(folder / f"truth_{name}.parquet", schema, compression="zstd")
-            for name, schema in (("book_1s", BOOK), ("flow_1s", FLOW), ("trades_1s", TRADES), ("window_1s", WINDOW))
+            for name, schema in (
+                ("book_1s", BOOK),
+                ("flow_1s", FLOW),
+                ("trades_1s", TRADES),
+                ("window_1s", WINDOW),
+            )
         }
 
     def _price(self, tick: npt.NDArray[np.int64]) -> Ints:
@@ -146,8 +163,15 @@ class FuturesTruth:
         self._writers["window_1s"].write_table(
             pa.table(
                 [
-                    pa.array(windows[:, 0]), phase, pa.array(trade), pa.array(bid), pa.array(ask), crossed,
-                    pa.array(windows[:, 10]), pa.array(windows[:, 9]), pa.array(windows[:, 11]),
+                    pa.array(windows[:, 0]),
+                    phase,
+                    pa.array(trade),
+                    pa.array(bid),
+                    pa.array(ask),
+                    crossed,
+                    pa.array(windows[:, 10]),
+                    pa.array(windows[:, 9]),
+                    pa.array(windows[:, 11]),
                 ],
                 schema=WINDOW,
             )  # fmt: skip
@@ -194,7 +218,9 @@ class FuturesTruth:
                 self._write_book(windows[at, 0], columns[0], columns[1], columns[2], windows, trade, at)
                 parts, first, total = [], i + 1, 0
 
-    def _write_book(self, end: Ints, level: Ints, qty: Ints, count: Ints, windows: Ints, trade: Ints, at: Ints) -> None:
+    def _write_book(
+        self, end: Ints, level: Ints, qty: Ints, count: Ints, windows: Ints, trade: Ints, at: Ints
+    ) -> None:
         self._writers["book_1s"].write_table(
             pa.table(
                 [
@@ -247,7 +273,8 @@ class FuturesTruth:
                 pa.array(log["ts"][first]),
                 pa.array(np.where(gone, log["ts"][last], 0)),
                 pa.ListArray.from_arrays(
-                    pa.array(offsets.astype(np.int32)), pa.array(self._price(log["tick"][path].astype(np.int64)))
+                    pa.array(offsets.astype(np.int32)),
+                    pa.array(self._price(log["tick"][path].astype(np.int64))),
                 ),
                 pa.array(log["qty"][first].astype(np.int64)),
                 pa.array(log["hidden"][first].astype(np.int64)),
@@ -259,13 +286,16 @@ class FuturesTruth:
 
     def _plants(self, plants: list[Plant]) -> Any:
         """The plan joined with the price that each plant met first (0 where it has none)."""
-        log = np.concatenate(self._plant_log) if self._plant_log else np.zeros((0, k.X_FIELDS), dtype=np.int64)
+        log = (
+            np.concatenate(self._plant_log) if self._plant_log else np.zeros((0, k.X_FIELDS), dtype=np.int64)
+        )
         met: dict[int, int] = {}
         for row in log:
             if row[k.X_TICK] > 0:
                 met.setdefault(int(row[k.X_ID]), int(row[k.X_TICK]))
         prices = [
-            int(self._price(np.int64(met[p.plant_id]))) if p.plant_id in met else 0 for p in plants  # type: ignore[arg-type]  # a scalar behaves as an array of one
+            int(self._price(np.int64(met[p.plant_id]))) if p.plant_id in met else 0
+            for p in plants  # type: ignore[arg-type]  # a scalar behaves as an array of one
         ]
         return pa.table(
             [
@@ -284,6 +314,8 @@ class FuturesTruth:
     def __enter__(self) -> FuturesTruth:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for writer in self._writers.values():
             writer.close()

@@ -17,13 +17,13 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_eng.background import prefetch
 from data_eng.dbn_reader import (
     BLOCK_BYTES,
     Limits,
     ReadTally,
     iter_mbo_blocks,
     iter_record_blocks,
-    prefetch,
     read_ahead,
     read_metadata,
     record_dtype,

@@ -189,26 +189,33 @@ def test_writer_refuses_rows_against_the_declaration_and_leaves_nothing(lake: La
 
 def test_key_must_increase_across_batches(lake: Lake) -> None:
     rows = wide_rows(1, windows=4)
-    with pytest.raises(SchemaError, match="between two batches"), lake.writer(*PLACE) as writer:
+    with lake.writer(*PLACE) as writer:
         writer.write(rows.slice(0, 9))
-        writer.write(rows.slice(8))
+        with pytest.raises(SchemaError, match="between two batches"):
+            writer.write(rows.slice(8))
 
 
 def test_key_of_a_free_order_table_must_be_unique_across_batches(lake: Lake) -> None:
     rows = pa.table([["b", "a"], [1.0, 2.0]], schema=FREE.arrow_schema)
-    with pytest.raises(SchemaError, match="repeats in 1 rows"), lake.writer(FREE.dataset, "ESH6", DT) as w:
-        w.write(rows)
-        w.write(rows.slice(1))
-        w.finish(**FIELDS)
+    with lake.writer(FREE.dataset, "ESH6", DT) as writer:
+        writer.write(rows)
+        writer.write(rows.slice(1))
+        with pytest.raises(SchemaError, match="repeats in 1 rows"):
+            writer.finish(**FIELDS)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
 def test_leaving_the_block_early_removes_staging_and_unlocks(lake: Lake, error: type[BaseException]) -> None:
     put(lake, wide_rows(1))
     before = tree(lake.root)
-    with pytest.raises(error), lake.writer(*PLACE) as writer:
-        writer.write(wide_rows(2))
-        raise error
+
+    def leave() -> None:
+        with lake.writer(*PLACE) as writer:
+            writer.write(wide_rows(2))
+            raise error
+
+    with pytest.raises(error):
+        leave()
     with lake.writer(*PLACE) as writer:
         writer.write(wide_rows(2))
         writer.finish(**FIELDS)  # finished, not committed
@@ -439,3 +446,10 @@ def test_unwritable_root_is_one_clear_error_and_stays_readable(tmp_path: Path) -
     os.waitpid(pid, 0)
     root.chmod(0o755)
     assert "the lake cannot be written (Permission denied)" in os.read(report, 4096).decode()
+
+
+def test_rebuild_command_names_the_lake_and_never_a_root_as_contract(tmp_path: Path) -> None:
+    selection = "bronze.shared.mbo_contract_day_selection"
+    assert Lake(Path("lake")).rebuild_command(*PLACE) == f"spymaster run --dt {DT} --symbol ESH6 --force"
+    assert Lake(tmp_path).rebuild_command(*PLACE).endswith(f"--lake {tmp_path}")
+    assert Lake(Path("lake")).rebuild_command(selection, "ES", DT) == f"spymaster run --dt {DT} --force"

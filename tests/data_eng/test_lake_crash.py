@@ -1,4 +1,4 @@
-"""Hostility: kill -9 at every disk step and at random instants, a failing disk, two writers, racing readers."""
+"""Hostility: kill -9 at every disk step and at random instants, failing disks, rivals, racing readers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,15 @@ def _assert_globs_see_only(version: int, lake: Lake) -> None:
     assert frame.to_dict(as_series=False) == {"len": [640], "qty": [version]}
 
 
+def error_of(work: Callable[[], Any]) -> LakeError | None:
+    """The `LakeError` of `work`, None when it succeeds."""
+    try:
+        work()
+    except LakeError as exc:
+        return exc
+    return None
+
+
 def steps_of_a_commit(tmp_path: Path, *, can_exchange: bool) -> int:
     """Disk steps of replacing a partition."""
     disk = CountingDisk(can_exchange=can_exchange)
@@ -226,12 +235,11 @@ def test_disk_failing_at_any_step_gives_one_clear_error_and_keeps_the_partition(
     refused = 0
     for step in range(1, steps + 1):
         disk = FailingDisk(step, code, forever=forever, can_exchange=can_exchange)
-        try:
-            put(open_lake(lake.root, disk=disk), crash_rows(1))
-        except LakeError as exc:
+        error = error_of(lambda disk=disk: put(open_lake(lake.root, disk=disk), crash_rows(1)))
+        if error is not None:
             refused += 1
-            assert told in str(exc)
-            assert "rerun: spymaster run" in str(exc)
+            assert told in str(error)
+            assert "rerun: spymaster run" in str(error)
             assert tree(lake.partition_dir(*PLACE)) == old, f"step {step} {disk.failed}"
         else:  # only the clean-up after the commit may fail unheard
             assert set(disk.failed) <= {"remove_file", "remove_folder"}, f"step {step} {disk.failed}"

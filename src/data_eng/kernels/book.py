@@ -436,8 +436,7 @@ def _open_first_window(st, lev, over, ts):
     st.win = win
     st.win_start_ns = win * WINDOW_NS
     st.win_end_ns = win * WINDOW_NS + WINDOW_NS
-    if _is_crossed(st, lev, over):
-        st.win_bad = 1
+    st.win_bad = 1 if _is_crossed(st, lev, over) else 0
 
 
 @njit()
@@ -762,7 +761,7 @@ def _close_window(e):
     ask_price = _tick_of(st, over, ask) * st.tick_int if ask >= 0 else np.int64(0)
     spot = st.last_trade
     if spot <= 0:
-        spot = bid_price if book_valid and bid_price > 0 else np.int64(0)
+        spot = bid_price if book_valid else np.int64(0)
     emit = st.win_start_ns >= st.emit_from and st.win_end_ns <= st.emit_to
     if st.with_wall:
         blocks = _count_young(st, e.tab, lev, e.young, e.young_blocks)
@@ -1216,7 +1215,7 @@ def _plain_record(
         _apply_trade(st, cnt, trd, ts, ts_recv, key, price, size, side, sequence)
     elif action == ACTION_CLEAR:
         cnt.clears += 1
-        _clear_book(st, cnt, tab, lev, True)
+        _clear_book(st, cnt, tab, lev, st.win != PRE_WINDOW)
         st.complete = 0
         st.bad_book = 0
         st.await_last = 1

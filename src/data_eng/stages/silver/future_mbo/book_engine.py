@@ -246,8 +246,8 @@ class BookEngine:
         st, out = self._st, self._out
         if st.too_large:
             raise EngineError(
-                "a depth or flow of more than 2,147,483,647 contracts at one price does not fit the int32 columns of"
-                f" wall_surface_1s; window_end <= {int(st.win_end_ns)} ns; check the sizes of the input"
+                "a depth or flow at one price exceeds 2,147,483,647 contracts, more than the int32 columns of"
+                f" wall_surface_1s hold, at or before window_end {int(st.win_end_ns)} ns; check the input"
             )
         windows = int(st.n_snap_rows)
         walls = int(st.n_wall_rows)

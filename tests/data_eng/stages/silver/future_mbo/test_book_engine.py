@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import given
 
 from data_eng.errors import EngineError
 from data_eng.mbo import MboColumns
@@ -18,11 +17,7 @@ from data_eng.stages.silver.future_mbo.book_engine import BookEngine, Windows
 from tests.naive.book import NaiveBook
 from tests.naive.records import Rec
 from tests.strategies import (
-    HOURS,
     INSTRUMENT_ID,
-    any_streams,
-    chunks,
-    cuts,
     pauses,
     statuses,
     tidy_streams,
@@ -62,7 +57,9 @@ def assert_rows_equal(name: str, table: pa.Table, rows: Sequence[dict[str, Any]]
 
 
 def assert_equals_twin(recs: Sequence[Rec], **options: Any) -> None:
-    twin_options = {k: (v if k.startswith("emit") else [tuple(map(int, p)) for p in v]) for k, v in options.items()}
+    twin_options = {
+        k: (v if k.startswith("emit") else [tuple(map(int, p)) for p in v]) for k, v in options.items()
+    }
     twin = run_twin(recs, **twin_options)
     if holds_too_much(twin):
         with pytest.raises(EngineError, match="2,147,483,647"):
