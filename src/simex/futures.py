@@ -39,39 +39,38 @@ def thresholds() -> Ints:
     Probabilities in 2^-32, times in ns. Where two rows of one choice follow each other they are cumulative.
     """
     p: dict[int, float] = {
-        k.P_KIND_A: 0.55,
-        k.P_KIND_M: 0.28,
-        k.P_KIND_T: 0.085,
-        k.P_GEO_A: 0.36,
-        k.P_GEO_M: 0.34,
-        k.P_GEO_T: 0.80,
-        k.P_GEO_C: 0.30,
-        k.P_CHILD_A_ADD: 0.60,
-        k.P_CHILD_A_MOVE: 0.87,
-        k.P_CHILD_A_TRADE: 0.905,
-        k.P_CHILD_T_ADD: 0.52,
-        k.P_CHILD_T_MOVE: 0.72,
-        k.P_CHILD_T_TRADE: 0.80,
-        k.P_FAST: 0.42,
-        k.P_MIDDLE: 0.74,
-        k.P_INSIDE: 0.55,
+        k.P_KIND_A: 0.46,
+        k.P_KIND_M: 0.32,
+        k.P_KIND_T: 0.18,
+        k.P_GEO_A: 0.38,
+        k.P_GEO_M: 0.38,
+        k.P_GEO_T: 0.78,
+        k.P_GEO_C: 0.34,
+        k.P_CHILD_A_ADD: 0.58,
+        k.P_CHILD_A_MOVE: 0.89,
+        k.P_CHILD_A_TRADE: 0.94,
+        k.P_CHILD_T_ADD: 0.54,
+        k.P_CHILD_T_MOVE: 0.79,
+        k.P_CHILD_T_TRADE: 0.91,
+        k.P_FAST: 0.41,
+        k.P_MIDDLE: 0.905,
+        k.P_INSIDE: 0.7,
         k.P_TOUCH: 0.60,
         k.P_NEXT: 0.665,
-        k.P_FLASH: 0.14,
-        k.P_QUICK: 0.16,
-        k.P_PERSIST: 0.85,
+        k.P_FLASH: 0.095,
+        k.P_QUICK: 0.145,
+        k.P_PERSIST: 0.5,
         k.P_NEAR_POOL: 0.05,
         k.P_FAR_POOL: 0.08,
-        k.P_SAME_SIGN: 0.80,
-        k.P_KEEP_SIGN: 0.30,
+        k.P_SAME_SIGN: 0.7,
+        k.P_KEEP_SIGN: 0.2,
         k.P_ICEBERG: 0.001,
         k.P_MOVE_NEAR: 0.47,
         k.P_MOVE_TOWARD: 0.54,
         k.P_SIZE_DOWN: 0.26,
         k.P_SIZE_UP: 0.45,
         k.P_SHARE_PACKET: 0.30,
-        k.P_PULL: 0.0,
-        k.P_CLOCK_CHILD: 0.5,
+        k.P_CLOCK_CHILD: 0.3,
         k.P_FULL_TOUCH: 0.30,
     }
     out = np.zeros(k.P_SIZE, dtype=np.int64)
@@ -80,12 +79,12 @@ def thresholds() -> Ints:
     out[k.P_DEEP_LIMIT] = 30  # of 1024
     out[k.P_REST] = 13_000  # of 65536
     out[k.P_DOWN_ONLY] = 7_000  # of 65536
-    out[k.P_TAU_FAST] = 14_000
-    out[k.P_TAU_MIDDLE] = 700_000
+    out[k.P_TAU_FAST] = 25_000
+    out[k.P_TAU_MIDDLE] = 420_000
     out[k.P_TAU_SLOW] = 3_000_000_000
     out[k.P_TAU_FLASH] = 400_000
     out[k.P_TAU_QUICK] = 40_000_000
-    out[k.P_LIFE_TOUCH] = 3_500_000_000
+    out[k.P_LIFE_TOUCH] = 20_000_000_000
     out[k.P_LIFE_NEXT] = 9_000_000_000
     out[k.P_LIFE_DEEP] = 40_000_000_000
     out[k.P_CONTROL] = 7

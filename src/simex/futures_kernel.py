@@ -246,14 +246,13 @@ TABLE_CELLS: Final = 1024
     P_SHARE_PACKET,
     P_CONTROL,
     P_OWNERS,
-    P_PULL,
     P_CLOCK_CHILD,
     P_PREOPEN_SPAN,
     P_FULL_TOUCH,
-) = range(48)
+) = range(47)
 P_SIZE: Final = 48
-R_TARGET, R_LATENT, R_LIFE_NEAR, R_LIFE_DEEP, R_THETA, R_PULL, R_SLOW = range(7)
-R_FIELDS: Final = 7
+R_TARGET, R_LATENT, R_LIFE_NEAR, R_LIFE_DEEP, R_THETA, R_SLOW = range(6)
+R_FIELDS: Final = 6
 KIND_ADD, KIND_MOVE, KIND_TRADE, KIND_CANCEL_TOUCH, KIND_CANCEL, KIND_PLANT_ADD, KIND_ERODE, KIND_RELOCATE = (
     range(8)
 )
@@ -326,7 +325,7 @@ def _begin(G, D, T, P, t, extra_ns):  # type: ignore[no-untyped-def]
         G[G_PACKETS] = 1
         return
     G[G_PACKETS] = 1
-    backlog = max(G[G_BACKLOG] - gap, 0) + 2_500
+    backlog = max(G[G_BACKLOG] - gap, 0) + 1_500
     G[G_BACKLOG] = min(backlog, 100_000_000)
     recv = now + 85_000 + extra_ns + _quantile(T, T_LATENCY, u) + G[G_BACKLOG]
     if G[G_FORCE_RECV] > 0:
@@ -709,7 +708,7 @@ def _settle(G, O, L, K, E, X, B, EV):  # type: ignore[no-untyped-def]
 def _aggress(G, O, L, K, E, X, B, EV, D, T, P, S, t, side, limit, qty, owner, rests):  # type: ignore[no-untyped-def]
     """Event: a marketable order. Its remainder rests at the limit when `rests`. Returns a resting slot or -1."""
     u = _uniform(G, D, C_FEED)
-    _begin(G, D, T, P, t, 140_000 + (u >> 13))
+    _begin(G, D, T, P, t, 60_000 + (u >> 15))
     G[G_NEXT_ID] += 1
     order_id = G[G_NEXT_ID]
     first = G[G_N]

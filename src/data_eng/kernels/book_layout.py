@@ -12,7 +12,8 @@ import numpy as np
 
 from data_eng.units import DELTA_TICKS
 
-# What a call of the kernel came back for.
+# What the kernel is called for, and what it came back for.
+APPLY, ADVANCE, FINISH = range(3)
 DONE, NEED_OUTPUT, NEED_AXIS, NEED_OVERFLOW, NEED_LISTS = range(5)
 
 BID, ASK = 0, 1

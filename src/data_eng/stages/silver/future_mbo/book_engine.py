@@ -27,7 +27,7 @@ from data_eng.dbn_codes import PHASES, SIDE_ASK, SIDE_BID
 from data_eng.errors import EngineError
 from data_eng.kernels import book as kernel
 from data_eng.kernels import book_layout as at
-from data_eng.mbo import MboColumns
+from data_eng.mbo import MBO_DTYPE, MboColumns
 from data_eng.schema import table
 from data_eng.units import PRICES_PER_POINT, ROW_GROUP_WINDOWS, TICK_INT, WINDOW_NS
 
@@ -45,6 +45,7 @@ _APPROACH: Final = ("approach_none", "approach_up", "approach_down")
 _SIDES: Final = ("B", "A")
 _AGGRESSORS: Final = ("B", "A", "N")
 _STATE_FORMAT: Final = 1
+_NO_RECORDS: Final = MboColumns.from_records(np.zeros(0, MBO_DTYPE))
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,7 @@ class BookEngine:
         self._require_open()
         index = 0
         while True:
-            arrays = self._arrays()
-            index, need = kernel.apply_records(arrays, *records, index)
+            index, need = kernel.drive(self._arrays(), *records, index, at.APPLY, 0)
             if need == at.DONE:
                 return
             if need == at.NEED_OUTPUT:
@@ -162,18 +162,19 @@ class BookEngine:
     def advance(self, ts_ns: int) -> Windows:
         """Close every window with window_end <= ts_ns although no record says so (idle time, spec 4.7)."""
         self._require_open()
-        parts = []
-        while kernel.advance_to(self._arrays(), ts_ns) == at.NEED_OUTPUT:
-            parts.append(self.take(make_room=True))
-        return Windows.concat([*parts, self.take()])
+        return self._until_done(at.ADVANCE, ts_ns)
 
     def finish(self) -> Windows:
         """Close the open event and the last record's window; the engine takes no more records."""
         self._require_open()
-        parts = []
-        while kernel.finish(self._arrays()) == at.NEED_OUTPUT:
-            parts.append(self.take(make_room=True))
+        windows = self._until_done(at.FINISH)
         self._finished = True
+        return windows
+
+    def _until_done(self, command: int, ts_ns: int = 0) -> Windows:
+        parts = []
+        while kernel.drive(self._arrays(), *_NO_RECORDS, 0, command, ts_ns)[1] == at.NEED_OUTPUT:
+            parts.append(self.take(make_room=True))
         return Windows.concat([*parts, self.take()])
 
     def counters(self) -> dict[str, int]:
@@ -238,7 +239,7 @@ class BookEngine:
 
     # ------------------------------------------------------------------------------------ output
     def take(self, *, make_room: bool = False) -> Windows:
-        """Fetch the finished rows from the buffers and empty them.
+        """Fetch the finished rows, copied out of the buffers, and empty these.
 
         `make_room`: the kernel could not close the next window, so the buffers must be larger if they
         were empty.
@@ -280,7 +281,7 @@ class BookEngine:
         start = np.where(rows["win"] == at.PRE_WINDOW, rows["ts_event_ns"], rows["win"] * WINDOW_NS)
         rows = rows[(start >= st.emit_from) & (start < st.emit_to)]
         aggressor = np.select([rows["side"] == SIDE_BID, rows["side"] == SIDE_ASK], [0, 1], 2)
-        columns: dict[str, Any] = {name: np.ascontiguousarray(rows[name]) for name in at.TRADE.names or ()}
+        columns: dict[str, Any] = {name: np.array(rows[name]) for name in at.TRADE.names or ()}
         columns["aggressor_side"] = _words(aggressor, _AGGRESSORS)
         columns["is_auction"] = aggressor == 2
         columns["phase"] = _words(rows["phase"], PHASES)
@@ -457,7 +458,7 @@ def _table(name: str, columns: Mapping[str, Any]) -> pa.Table:
 
 
 def _snapshot_table(rows: npt.NDArray[Any]) -> pa.Table:
-    columns: dict[str, Any] = {name: np.ascontiguousarray(rows[name]) for name in at.SNAPSHOT.names or ()}
+    columns: dict[str, Any] = {name: np.array(rows[name]) for name in at.SNAPSHOT.names or ()}
     bid, ask = columns["best_bid_price_int"], columns["best_ask_price_int"]
     both = (columns["best_bid_qty"] > 0) & (columns["best_ask_qty"] > 0)
     # halves are added so that no sum overflows; exact, because a tick is an even number of 1e-9 points
@@ -485,8 +486,8 @@ def _wall_table(out: Mapping[str, npt.NDArray[Any]], count: int) -> pa.Table:
 
 def _radar_table(rows: npt.NDArray[Any], floats: npt.NDArray[np.float64]) -> pa.Table:
     schema = table("radar_vacuum_1s").arrow_schema
-    end = np.ascontiguousarray(rows["window_end_ts_ns"])
-    spot = np.ascontiguousarray(rows["spot_ref_price_int"])
+    end = np.array(rows["window_end_ts_ns"])
+    spot = np.array(rows["spot_ref_price_int"])
     columns: dict[str, Any] = {
         "window_start_ts_ns": end - WINDOW_NS,
         "window_end_ts_ns": end,
@@ -495,5 +496,5 @@ def _radar_table(rows: npt.NDArray[Any], floats: npt.NDArray[np.float64]) -> pa.
         "approach_dir": _words(rows["approach"] % 3, _APPROACH),
     }
     for k, name in enumerate(schema.names[len(columns) :]):
-        columns[name] = np.ascontiguousarray(floats[:, k])
+        columns[name] = floats[:, k].copy()
     return _table("radar_vacuum_1s", columns)

@@ -66,7 +66,8 @@ def _run(context: StageContext) -> None:
                     engine = _engine(context, int(columns.instrument_id[0]))
                 if (columns.instrument_id != columns.instrument_id[0]).any():
                     raise LakeError(
-                        f"{where} holds records of several instruments, expected one; rebuild it: {again} --force"
+                        f"{where} holds records of several instruments, expected one; rebuild it:"
+                        f" {again} --force"
                     )
                 for start in range(0, columns.rows, RECORDS_PER_CALL):
                     part = columns.part(start, start + RECORDS_PER_CALL)
