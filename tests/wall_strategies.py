@@ -45,10 +45,13 @@ SHARES = (0, 0, 1, 2, 4, 4)
 
 
 class Flow(NamedTuple):
-    """What happens to one level in one window: lots added, then quarters of what is there go."""
+    """What happens to one level in one window: lots added, then quarters of what is there go.
+
+    A level above the centre is an ask, else a bid, unless the flow is `astray`: then both may meet there.
+    """
 
     level_idx: int
-    side: str
+    astray: bool
     add_qty: int
     pull_quarters: int
     fill_quarters: int
@@ -100,7 +103,7 @@ def _flows(level_count: int, max_size: int) -> st.SearchStrategy[list[Flow]]:
     flow = st.builds(
         Flow,
         st.integers(0, level_count - 1),
-        st.sampled_from((ASK, BID)),
+        st.sampled_from((*[False] * 9, True)),
         st.sampled_from(QUANTITIES),
         st.sampled_from(SHARES),
         st.sampled_from((0, 0, 0, 1, 4)),
@@ -282,9 +285,14 @@ def _is_crossed(depth: Mapping[Level, int]) -> bool:
     return bool(bids) and bool(asks) and max(bids) >= min(asks)
 
 
+def _level(flow: Flow, prices: Sequence[int]) -> Level:
+    price = prices[flow.level_idx]
+    return (ASK if (price > CENTRE) != flow.astray else BID, price)
+
+
 def _refill(depth: dict[Level, int], flows: Iterable[Flow], prices: Sequence[int]) -> None:
     for flow in flows:
-        depth[flow.side, prices[flow.level_idx]] = flow.add_qty
+        depth[_level(flow, prices)] = flow.add_qty
 
 
 def _apply_flows(
@@ -294,7 +302,7 @@ def _apply_flows(
     flows = _Flows()
     traded = []
     for flow in story:
-        level = (flow.side, prices[flow.level_idx])
+        level = _level(flow, prices)
         added = min(flow.add_qty, MAX_DEPTH_QTY - depth.get(level, 0))
         there = depth.get(level, 0) + added
         pulled = there * flow.pull_quarters // 4
@@ -306,7 +314,7 @@ def _apply_flows(
         flows.fill[level] += filled
         flows.rest_quarters[level] = flow.rest_quarters
         if filled:
-            traded.append((level[1], filled, "B" if flow.side == ASK else "A"))
+            traded.append((level[1], filled, "B" if level[0] == ASK else "A"))
     return flows, traded
 
 

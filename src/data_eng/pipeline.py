@@ -27,7 +27,9 @@ from data_eng.stage import (
 )
 from data_eng.stage_order import stage_named
 from data_eng.stages.bronze import contract_selection, definitions, future_mbo, status
-from data_eng.stages.silver.future_mbo import compute_futures_surfaces_1s
+from data_eng.stages.gold import build_physics_norm_calibration
+from data_eng.stages.silver.future_mbo import compute_futures_surfaces_1s, compute_vacuum_surface_1s
+from data_eng.stages.silver.future_option_mbo import compute_gex_surface_1s
 
 if TYPE_CHECKING:
     from data_eng.lake import Lake
@@ -38,6 +40,9 @@ STAGES: Final[tuple[Stage, ...]] = (
     contract_selection.STAGE,
     future_mbo.STAGE,
     compute_futures_surfaces_1s.STAGE,
+    compute_gex_surface_1s.STAGE,
+    build_physics_norm_calibration.STAGE,
+    compute_vacuum_surface_1s.STAGE,
 )
 """every stage of this version, top to bottom"""
 

@@ -138,7 +138,7 @@ Depth = dict[str, dict[int, int]]
 
 
 class Phase:
-    """Trading phase by calendar, records and status messages (spec 4.8, EDGES E18)."""
+    """Trading phase by calendar, records and status messages (spec 4.8; docs/decisions/0002)."""
 
     def __init__(self, pauses: Sequence[tuple[int, int]], status: Sequence[tuple[int, int]]) -> None:
         self.pauses = list(pauses)
@@ -366,7 +366,7 @@ class NaiveBook:
             self.counters["unknown_actions"] += 1
 
     def _is_unusable(self, rec: Rec) -> bool:
-        """True, and counted, when an A or M cannot enter the book (EDGES E6)."""
+        """True, and counted, when an A or M cannot enter the book (docs/decisions/0002, rule 10)."""
         if rec.price == UNDEF_PRICE:
             reason = "undef_prices"
         elif rec.price % self.tick_int != 0:

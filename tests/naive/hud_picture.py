@@ -1,14 +1,14 @@
 """The quantised picture of the HUD, one byte at a time, by the table of spec 9.2.
 
-A plane is 1201 bytes: byte `rel_ticks + 600` is a price, byte 600 is spot. Every byte is asked for on its
-own, so no rule of one plane leaks into another.
+A plane is 1201 bytes: byte `rel_ticks + 600` is a price, byte 600 is spot. Each plane is a dict of its own
+from rel_ticks to byte, laid out last, so no rule of one plane leaks into another.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,16 @@ def log_u8(value: float, full: float) -> int:
     return u8(math.log(1 + value) / math.log(1 + full))
 
 
+def imbalance_u8(ratio: float) -> int:
+    """floor(127.5 * (1 + ratio) + 0.5): 0 all puts, 128 neutral, 255 all calls."""
+    return math.floor(127.5 * (1 + ratio) + 0.5)
+
+
+def plane(bytes_at: Mapping[int, int], elsewhere: int = 0) -> bytes:
+    """1201 bytes from rel_ticks -600 on."""
+    return bytes(bytes_at.get(rel, elsewhere) for rel in range(-MAX_TICKS, MAX_TICKS + 1))
+
+
 class Level:
     """What is known at one price of one window: a wall and a vacuum row per side, each may be missing."""
 
@@ -112,9 +122,7 @@ def depth_windows(wall_rows: Iterable[Row]) -> dict[tuple[str, int], set[int]]:
 def is_hole(
     held: Mapping[tuple[str, int], set[int]], rel_ticks: int, spot: int, window_end: int, tick_int: int
 ) -> bool:
-    """A side near spot lost the depth it had at this price in one of the 10 windows before."""
-    if abs(rel_ticks) > ZONE_TICKS:
-        return False
+    """A side lost the depth it had at this price in one of the 10 windows before; asked within 20 ticks."""
     before = {window_end - ago * WINDOW_NS for ago in range(1, HOLE_MEMORY_WINDOWS + 1)}
     sides = [side for side, here in ((ASK, rel_ticks >= 0), (BID, rel_ticks <= 0)) if here]
     for side in sides:
@@ -151,17 +159,18 @@ def naive_hud(
         assert window_end == bands["window_end_ts_ns"] == context["window_end_ts_ns"]
         here = pairs.get(window_end, [])
 
-        levels = {rel: Level(rel) for rel in range(-MAX_TICKS, MAX_TICKS + 1)}
+        levels: dict[int, Level] = {}
         strikes: dict[int, Row] = {}
+        holes: list[int] = []
         if spot != 0:
             for wall, vacuum in here:
-                level = levels[(wall["price_int"] - spot) // tick_int]
+                rel = (wall["price_int"] - spot) // tick_int
+                level = levels.setdefault(rel, Level(rel))
                 level.wall[wall["side"]] = wall
                 level.vacuum[wall["side"]] = vacuum
             strikes = strikes_by_rel_ticks(gex_by_window[window_end], spot, tick_int)
-
-        def plane(byte_at: Callable[[int], int]) -> bytes:
-            return bytes(byte_at(rel) for rel in range(-MAX_TICKS, MAX_TICKS + 1))
+            zone = range(-ZONE_TICKS, ZONE_TICKS + 1)
+            holes = [rel for rel in zone if is_hole(held, rel, spot, window_end, tick_int)]
 
         row = {
             "window_end_ts_ns": window_end,
@@ -179,25 +188,18 @@ def naive_hud(
         row |= {name: np.float32(bands[name]) for name in COMPONENTS}
         row |= {name: snapshot[name] for name in ("buy_qty", "sell_qty")}
         row |= {
-            "wall_core_u8": plane(lambda rel, of=levels: of[rel].core()),
-            "wall_fog_u8": plane(lambda rel, of=levels: of[rel].fog()),
-            "vacuum_u8": plane(lambda rel, of=levels: of[rel].vacuum_flow()),
-            "buy_fill_u8": plane(lambda rel, of=levels: of[rel].fill(ASK)),
-            "sell_fill_u8": plane(lambda rel, of=levels: of[rel].fill(BID)),
-            "gex_abs_u8": plane(
-                lambda rel, of=strikes: log_u8(of[rel]["gex_abs"], FULL_GEX) if rel in of else 0
-            ),
+            "wall_core_u8": plane({rel: level.core() for rel, level in levels.items()}),
+            "wall_fog_u8": plane({rel: level.fog() for rel, level in levels.items()}),
+            "vacuum_u8": plane({rel: level.vacuum_flow() for rel, level in levels.items()}),
+            "buy_fill_u8": plane({rel: level.fill(ASK) for rel, level in levels.items()}),
+            "sell_fill_u8": plane({rel: level.fill(BID) for rel, level in levels.items()}),
+            "gex_abs_u8": plane({rel: log_u8(gex["gex_abs"], FULL_GEX) for rel, gex in strikes.items()}),
             "gex_imbalance_u8": plane(
-                lambda rel, of=strikes: (
-                    math.floor(127.5 * (1 + of[rel]["gex_imbalance_ratio"]) + 0.5)
-                    if rel in of
-                    else NEUTRAL_IMBALANCE
-                )
+                {rel: imbalance_u8(gex["gex_imbalance_ratio"]) for rel, gex in strikes.items()},
+                elsewhere=NEUTRAL_IMBALANCE,
             ),
-            "side_u8": plane(lambda rel, of=levels: of[rel].side()),
-            "hole_u8": plane(
-                lambda rel, s=spot, t=window_end: 255 if s != 0 and is_hole(held, rel, s, t, tick_int) else 0
-            ),
+            "side_u8": plane({rel: level.side() for rel, level in levels.items()}),
+            "hole_u8": plane(dict.fromkeys(holes, 255)),
         }
         table.append(row)
     return table
