@@ -71,7 +71,9 @@ def assert_same_bytes(found: Windows, wanted: Windows) -> None:
         assert got.schema.equals(want.schema, check_metadata=True), name
         assert got.num_rows == want.num_rows, f"{name}: {got.num_rows} rows, wanted {want.num_rows}"
         for column in want.column_names:
-            assert values_of(got, column) == values_of(want, column), f"{name}.{column} differs"
+            # compared outside the assert: pytest would explain a difference of megabytes
+            same = values_of(got, column) == values_of(want, column)
+            assert same, f"{name}.{column} differs"
 
 
 def values_of(table: pa.Table, column: str) -> bytes | list[str]:

@@ -148,7 +148,7 @@ def days(draw: st.DrawFn, *, max_windows: int = 16, gex: bool = True) -> Day:
             unique=True,
         )
     )
-    count = draw(st.one_of(st.integers(1, 5), st.integers(min(6, max_windows), max_windows)))
+    count = draw(st.one_of(*(st.integers(min(least, max_windows), max_windows) for least in (1, 6, 12))))
     first_trade = draw(st.sampled_from((0, 0, 0, 0, count // 2, count)))
     opening = draw(_flows(len(offsets), 6))
     story = [draw(seconds(len(offsets), idx >= first_trade)) for idx in range(count)]

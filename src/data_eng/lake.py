@@ -398,8 +398,13 @@ class Lake:
     def rebuild_command(self, dataset: str, symbol: str, dt: str) -> str:
         """Command line that makes the partition again."""
         elsewhere = "" if str(self.root) == DEFAULT_ROOT else f" --lake {self.root}"
-        contract = "" if dataset.endswith(_BY_ROOT) else f" --symbol {symbol}"
-        return f"spymaster run --dt {dt}{contract} --force{elsewhere}"
+        if dataset.endswith(_BY_ROOT):
+            return f"spymaster ingest --dt {dt}{elsewhere}"
+        short = dataset.rsplit(".", 1)[1]
+        unique = sum(key.rsplit(".", 1)[1] == short for key in self.tables) == 1
+        verb = "ingest" if dataset.startswith("bronze.") else "run"
+        only = short if unique else dataset
+        return f"spymaster {verb} --dt {dt} --symbol {symbol} --only {only} --force{elsewhere}"
 
     def _mixed_runs(self, manifests: Mapping[tuple[str, str, str], Manifest]) -> list[Finding]:
         passes: dict[tuple[str, str, str], list[Manifest]] = {}

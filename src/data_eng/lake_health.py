@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from data_eng.errors import SpymasterError
-from data_eng.lake import DEFAULT_ROOT, Lake, Manifest
+from data_eng.lake import Lake, Manifest
 from data_eng.params import PARAM_NAMES, RunParams
 from data_eng.planner import Planner, Request
 from data_eng.schema import TABLES
-from data_eng.stage import SELECTION, Stage, StageError
+from data_eng.stage import Stage, StageError
 
 Health = Literal["fresh", "stale", "damaged", "orphaned"]
 
@@ -43,17 +43,6 @@ class PartitionHealth:
         return dict(self.__dict__)
 
 
-def rebuild_command(lake: Lake, dataset: str, symbol: str, dt: str) -> str:
-    """Command that makes the partition again."""
-    where = f"--dt {dt}" + (f" --lake {lake.root}" if str(lake.root) != DEFAULT_ROOT else "")
-    if dataset == SELECTION:
-        return f"spymaster ingest {where}"
-    short = dataset.rsplit(".", 1)[1]
-    unique = sum(key.rsplit(".", 1)[1] == short for key in TABLES) == 1
-    verb = "ingest" if dataset.startswith("bronze.") else "run"
-    return f"spymaster {verb} {where} --symbol {symbol} --only {short if unique else dataset}"
-
-
 def examine(lake: Lake, stages: Sequence[Stage]) -> list[PartitionHealth]:
     """Health of every partition folder below the layers, sorted by dataset, symbol and date."""
     return [_examine_one(lake, stages, *place) for place in partition_folders(lake)]
@@ -68,7 +57,7 @@ def partition_folders(lake: Lake) -> Iterator[tuple[str, str, str]]:
 
 
 def _examine_one(lake: Lake, stages: Sequence[Stage], dataset: str, symbol: str, dt: str) -> PartitionHealth:
-    command = rebuild_command(lake, dataset, symbol, dt)
+    command = lake.rebuild_command(dataset, symbol, dt)
     if dataset not in TABLES:
         return PartitionHealth(
             dataset, symbol, dt, "orphaned", "no table of this version", _remove(lake, dataset, symbol, dt)

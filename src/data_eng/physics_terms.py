@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -41,7 +42,8 @@ SCORED_BANDS: Final = (("at", 0.60), ("near", 0.40))
 """the bands that enter a direction's score, and their weights"""
 EASE_WEIGHTS: Final = {"vacuum": 0.50, "erosion": 0.35, "wall": 0.15}
 
-_LOG_TABLE: Final = np.empty(8_192)
+_TABLE_QTY: Final = 8_192
+"""depths below this many lots look their log up"""
 
 
 @dataclass(frozen=True)
@@ -127,11 +129,16 @@ def wall_arrays(batch: pa.RecordBatch, names: tuple[str, ...]) -> dict[str, npt.
 
 def strength_log(depth_rest: npt.NDArray[np.int32], dtype: type = np.float64) -> npt.NDArray[Any]:
     """ln(1 + depth_rest), computed in float64, of int32[n] resting lots -> float64[n] (or `dtype`)."""
-    if not _LOG_TABLE[1]:
-        kernel.log_table(_LOG_TABLE)
     out = np.empty(len(depth_rest), dtype)
-    kernel.strength_logs(depth_rest, _LOG_TABLE, out)
+    kernel.strength_logs(depth_rest, _log_table(), out)
     return out
+
+
+@cache
+def _log_table() -> Floats:
+    logs = np.empty(_TABLE_QTY)
+    kernel.log_table(logs)
+    return logs
 
 
 def norm(x: Floats, lo: float, hi: float) -> Floats:

@@ -28,7 +28,11 @@ from data_eng.stage import (
 from data_eng.stage_order import stage_named
 from data_eng.stages.bronze import contract_selection, definitions, future_mbo, status
 from data_eng.stages.gold import build_physics_norm_calibration
-from data_eng.stages.silver.future_mbo import compute_futures_surfaces_1s, compute_vacuum_surface_1s
+from data_eng.stages.silver.future_mbo import (
+    compute_futures_surfaces_1s,
+    compute_physics_bands_1s,
+    compute_vacuum_surface_1s,
+)
 from data_eng.stages.silver.future_option_mbo import compute_gex_surface_1s
 
 if TYPE_CHECKING:
@@ -43,10 +47,12 @@ STAGES: Final[tuple[Stage, ...]] = (
     compute_gex_surface_1s.STAGE,
     build_physics_norm_calibration.STAGE,
     compute_vacuum_surface_1s.STAGE,
+    compute_physics_bands_1s.STAGE,
 )
 """every stage of this version, top to bottom"""
 
-GEX: Final = "silver.future_option_mbo.gex_surface_1s"
+OPTION_QUOTE: Final = "silver.future_option_mbo.option_quote_1s"
+"""made together with the gamma surface, and by nothing that merely fills the ladder with zeros"""
 
 
 @dataclass(frozen=True)
@@ -171,11 +177,11 @@ def recompute_outputs(
 def require_option_part(params: RunParams, stages: Sequence[Stage] = STAGES) -> None:
     """The futures part runs without options only when asked to (``--no-gex``), never silently (spec 8).
 
-    Raises `UsageError` while no stage of this version makes the gex table.
+    Raises `UsageError` while no stage of this version reads option books.
     """
-    if not params.no_gex and not any(GEX in stage.outputs for stage in stages):
+    if not params.no_gex and not any(OPTION_QUOTE in stage.outputs for stage in stages):
         raise UsageError(
-            f"{GEX} has no stage in this version, so a full run would leave it out;"
+            "no stage of this version computes gamma from option books, so a full run would leave it out;"
             " add --no-gex to run the futures part alone"
         )
 

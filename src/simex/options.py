@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from simex.feed import (
 )
 from simex.plan import Span
 from simex.reference import OptionContract, month_code, option_root
+from simex.truth import int_column, words_column
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -136,9 +138,7 @@ def build_chain(span: Span, preset: str, seed: int) -> Chain:
     return Chain(*(tuple(column) for column in zip(*rows, strict=True)))  # type: ignore[arg-type]  # zip loses the types
 
 
-def _days(n: int) -> Any:
-    import datetime as dt
-
+def _days(n: int) -> dt.timedelta:
     return dt.timedelta(days=n)
 
 
@@ -329,17 +329,17 @@ def write_truth(
         "window_end_ts_ns": np.repeat(ends, n_i),
         "instrument_id": np.tile([c.instrument_id for c in contracts], n_w),
         "strike_price_int": np.tile([c.strike_int for c in contracts], n_w),
-        "right": pa.array([c.right for c in contracts] * n_w).dictionary_encode(),
+        "right": words_column(np.tile([c.right == "P" for c in contracts], n_w), ("C", "P")),
     }
     columns |= {name: truth[:, :, j].reshape(-1) for j, name in enumerate(schema)}
     columns["model_ts_ns"] = truth[:, :, 11].reshape(-1).astype(np.int64)
+    columns = {name: column if isinstance(column, pa.Array) else pa.array(column) for name, column in columns.items()}
     pq.write_table(pa.table(columns), folder / "truth_iv_1s.parquet", compression="zstd")
     pq.write_table(
         pa.table(
             {
-                "instrument_id": pa.array([a[0] for a in announcements], pa.int64()),
-                "ts_recv_ns": pa.array([a[1] for a in announcements], pa.int64()),
-                "open_interest": pa.array([a[2] for a in announcements], pa.int64()),
+                name: int_column([a[j] for a in announcements])
+                for j, name in enumerate(("instrument_id", "ts_recv_ns", "open_interest"))
             }
         ),
         folder / "truth_oi.parquet",
@@ -355,7 +355,9 @@ def write_truth(
         "put_true_sigma",
         "sigma_quotes",
     )
-    table = {name: [row[j] for row in rows] for j, name in enumerate(names)}
+    table = {
+        name: np.array([row[j] for row in rows], dtype=np.int64 if j < 2 else np.float64) for j, name in enumerate(names)
+    }
     pq.write_table(pa.table(table), folder / "truth_gex_1s.parquet", compression="zstd")
 
 

@@ -5,6 +5,7 @@ All figures come from the kernel's own counters. Rows appear in the order of the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -102,7 +103,19 @@ _LOG_TYPE: Final = np.dtype(
 
 def words_column(codes: npt.NDArray[Any], words: tuple[str, ...]) -> Any:
     """Dictionary-encoded strings from codes."""
-    return pa.DictionaryArray.from_arrays(pa.array(np.asarray(codes, dtype=np.int8)), pa.array(words))
+    return pa.DictionaryArray.from_arrays(pa.array(np.asarray(codes, dtype=np.int8)), text_column(words))
+
+
+def text_column(words: Sequence[str]) -> Any:
+    """Strings, by way of buffers: given Python objects, pyarrow imports pandas (1.6 s) to look at them."""
+    encoded = [word.encode() for word in words]
+    offsets = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded)))
+
+
+def int_column(values: Sequence[int]) -> Any:
+    """int64 values, by way of numpy for the same reason."""
+    return pa.array(np.array(values, dtype=np.int64))
 
 
 class FuturesTruth:
@@ -299,14 +312,14 @@ class FuturesTruth:
         ]
         return pa.table(
             [
-                [p.plant_id for p in plants],
-                [p.kind for p in plants],
-                [p.t0_ns for p in plants],
-                [p.t1_ns for p in plants],
-                [p.side for p in plants],
-                prices,
-                [p.qty for p in plants],
-                [p.expected_effect for p in plants],
+                int_column([p.plant_id for p in plants]),
+                text_column([p.kind for p in plants]),
+                int_column([p.t0_ns for p in plants]),
+                int_column([p.t1_ns for p in plants]),
+                text_column([p.side for p in plants]),
+                int_column(prices),
+                int_column([p.qty for p in plants]),
+                text_column([p.expected_effect for p in plants]),
             ],
             schema=PLANTS,
         )

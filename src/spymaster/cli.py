@@ -13,6 +13,7 @@ from spymaster.edge import run_app
 from spymaster.ingest import ingest
 from spymaster.inspect import inspect_file, inspect_flags
 from spymaster.lake import lake_doctor, lake_ls, lake_rm
+from spymaster.picture import picture
 from spymaster.run import run
 from spymaster.verify import verify
 
@@ -27,6 +28,7 @@ app = App(
 app.command(ingest)
 app.command(run)
 app.command(verify)
+app.command(picture)
 
 inspect_app = App(name="inspect", help="Show what a raw file or a bronze partition holds.")
 inspect_app.command(inspect_flags, name="flags")

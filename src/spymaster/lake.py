@@ -66,7 +66,7 @@ def lake_rm(
     yes:
         Do not ask.
     """
-    from data_eng.lake_health import partition_folders, rebuild_command
+    from data_eng.lake_health import partition_folders
     from data_eng.params import parse_dt, parse_symbol
     from data_eng.schema import TABLES, table
     from data_eng.stage import partition_symbol
@@ -89,7 +89,7 @@ def lake_rm(
         _confirm([f"{dataset} {where} {when}" for dataset, where, when in places])
     for place in places:
         opened.delete(*place)
-    rebuilds = [rebuild_command(opened, *place) for place in places]
+    rebuilds = [opened.rebuild_command(*place) for place in places]
     if output.json:
         pairs = zip(places, rebuilds, strict=True)
         say_json([{"dataset": p[0], "symbol": p[1], "dt": p[2], "rebuild": command} for p, command in pairs])

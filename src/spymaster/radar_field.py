@@ -30,7 +30,7 @@ SHOWN_BID: Final = 1
 SHOWN_ASK: Final = 2
 SUB_ROWS: Final = 6
 """pixel rows per cell: the notch of erosion takes some of them"""
-NOTCH_ROWS: Final = 2
+NOTCH_ROWS: Final = 3
 
 BACKGROUND: Final = (0.035, 0.043, 0.063)
 BID_RAMP: Final = ((0.03, 0.08, 0.22), (0.05, 0.30, 0.62), (0.02, 0.62, 0.55), (0.45, 1.00, 0.45))
@@ -164,7 +164,7 @@ def brightness_table(wall_bounds_log: tuple[float, float] | None) -> Array:
     low, high = wall_bounds_log
     high = high if high > low else low + 1.0  # the repair of spec 6
     stops = (0.0, low, (low + high) / 2, high, max(full, high + 1.0))
-    return np.asarray(np.interp(log_lots, stops, (0.0, 0.10, 0.30, 0.80, 1.0)))
+    return np.asarray(np.interp(log_lots, stops, (0.0, 0.05, 0.22, 0.78, 1.0)))
 
 
 def ramp(stops: tuple[tuple[float, float, float], ...], brightness: Array) -> Array:
@@ -174,7 +174,7 @@ def ramp(stops: tuple[tuple[float, float, float], ...], brightness: Array) -> Ar
 
 
 def paint_field(field: Field, view: View, tick_int: int, brightness: Array) -> Array:
-    """float[rows * SUB_ROWS, columns, 3] in 0..1: grid, walls, fog and erosion; holes and lines come on top."""
+    """float[rows * SUB_ROWS, columns, 3] in 0..1: grid, walls, fog and erosion, without lines."""
     canvas = _grid(field.core.shape[1], field.core.shape[2], view, tick_int)
     stronger = (field.core[1] > field.core[0])[..., None]
     level = brightness[np.maximum(field.core[0], field.core[1])]
@@ -201,17 +201,13 @@ def _grid(rows: int, columns: int, view: View, tick_int: int) -> Array:
 
 
 def _notched(canvas: Array, field: Field) -> Array:
-    """Erosion: the edge of the wall that faces spot turns warm and keeps the wall's own luminance."""
+    """Erosion: the edge of the wall that faces spot turns warm; the rest of the wall keeps its luminance."""
     rows, columns = field.vacuum.shape
     cells = canvas.reshape(rows, SUB_ROWS, columns, 3)
-    weights = np.array([0.2126, 0.7152, 0.0722])
-    # a wall that is nearly gone would leave a notch nobody sees
-    luminance = np.clip((cells.mean(axis=1) @ weights) * 1.25, 0.12, 0.9)
-    warm = np.clip(np.array(NOTCH)[None, None] * (luminance / (np.array(NOTCH) @ weights))[..., None], 0, 1)
-    share = np.clip(field.vacuum * 2.0, 0.0, 1.0)[..., None]
+    share = np.clip(field.vacuum * 1.6, 0.0, 1.0)[..., None]
     for edge, mine in ((slice(0, NOTCH_ROWS), field.above), (slice(-NOTCH_ROWS, None), ~field.above)):
         part = np.where(mine[..., None], share, 0.0)
-        cells[:, edge] = _blend(cells[:, edge], warm[:, None], part[:, None])
+        cells[:, edge] = _blend(cells[:, edge], np.array(NOTCH), part[:, None])
     return cells.reshape(rows * SUB_ROWS, columns, 3)
 
 

@@ -104,7 +104,9 @@ def test_empty_partition_is_legal_and_keeps_its_schema(lake: Lake, table: Any) -
 
 def test_absent_partition_names_the_command_that_builds_it(lake: Lake) -> None:
     assert not lake.has(*PLACE)
-    with pytest.raises(MissingDataError, match=rf"spymaster run --dt {DT} --symbol ESH6 --force"):
+    with pytest.raises(
+        MissingDataError, match=rf"spymaster run --dt {DT} --symbol ESH6 --only levels --force"
+    ):
         lake.read(*PLACE)
     assert not lake.root.exists(), "asking must not create anything"
 
@@ -148,7 +150,7 @@ def test_damage_is_refused_with_what_where_and_cure(lake: Lake, damage: Any, tol
     damage(lake.partition_dir(*PLACE))
     assert not lake.has(*PLACE)
     with pytest.raises(
-        LakeError, match=rf"(?s){told}.*spymaster run --dt {DT} --symbol ESH6 --force"
+        LakeError, match=rf"(?s){told}.*spymaster run --dt {DT} --symbol ESH6 --only levels --force"
     ) as info:
         lake.read(*PLACE)
     assert str(lake.partition_dir(*PLACE)) in str(info.value)
@@ -450,6 +452,10 @@ def test_unwritable_root_is_one_clear_error_and_stays_readable(tmp_path: Path) -
 
 def test_rebuild_command_names_the_lake_and_never_a_root_as_contract(tmp_path: Path) -> None:
     selection = "bronze.shared.mbo_contract_day_selection"
-    assert Lake(Path("lake")).rebuild_command(*PLACE) == f"spymaster run --dt {DT} --symbol ESH6 --force"
+    assert (
+        Lake(Path("lake"))
+        .rebuild_command(*PLACE)
+        .startswith(f"spymaster run --dt {DT} --symbol ESH6 --only ")
+    )
     assert Lake(tmp_path).rebuild_command(*PLACE).endswith(f"--lake {tmp_path}")
-    assert Lake(Path("lake")).rebuild_command(selection, "ES", DT) == f"spymaster run --dt {DT} --force"
+    assert Lake(Path("lake")).rebuild_command(selection, "ES", DT) == f"spymaster ingest --dt {DT}"

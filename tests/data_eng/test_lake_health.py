@@ -10,7 +10,7 @@ import pytest
 
 from data_eng import pipeline, planner
 from data_eng.lake import Lake
-from data_eng.lake_health import PartitionHealth, examine, rebuild_command
+from data_eng.lake_health import PartitionHealth, examine
 from data_eng.params import RunParams
 from data_eng.raw_files import discover
 from data_eng.schema import TABLES
@@ -111,6 +111,6 @@ def test_a_cut_file_makes_it_damaged(lake: Lake) -> None:
 
 def test_every_rebuild_command_is_one_the_command_line_understands(tmp_path: Path) -> None:
     for dataset in TABLES:
-        words = shlex.split(rebuild_command(Lake(tmp_path), dataset, "ESH6", DT))
+        words = shlex.split(Lake(tmp_path).rebuild_command(dataset, "ESH6", DT))
         assert words[0] == "spymaster"
         app.parse_args(words[1:], exit_on_error=False, print_error=False)

@@ -239,8 +239,8 @@ def _scores_of(levels: pa.Table | None, vacuum: pa.Table | None) -> Array:
     walls, scores = _column(levels, "rel_ticks", np.int16), _column(vacuum, "rel_ticks", np.int16)
     if not np.array_equal(walls, scores):
         raise LakeError(
-            f"vacuum_surface_1s and wall_surface_1s differ: {len(scores)} rows where the wall has {len(walls)}"
-            " in the same windows, or other levels; rerun: spymaster run --from-stage vacuum_surface_1s"
+            f"vacuum_surface_1s has {len(scores)} rows where wall_surface_1s has {len(walls)} in the same"
+            " windows, or other levels; rerun: spymaster run --from-stage vacuum_surface_1s"
         )
     return _column(vacuum, "vacuum_flow_score", np.float32)
 
@@ -255,8 +255,8 @@ def _window_borders(name: str, rows: pa.Table | None, ends: Array) -> Array:
     if int((behind - first).sum()) != len(of_row):
         foreign = of_row[~np.isin(of_row, ends)][0]
         raise LakeError(
-            f"{name} has rows at window_end {foreign}, which book_snapshot_1s does not have; the tables are of"
-            " different runs; rerun: spymaster run --force"
+            f"{name} has rows at window_end {foreign}, which book_snapshot_1s does not have; the tables"
+            " are of different runs; rerun: spymaster run --force"
         )
     return np.append(first, behind[-1]).astype(np.int64)
 
