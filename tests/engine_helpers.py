@@ -79,8 +79,8 @@ def assert_same_bytes(found: Windows, wanted: Windows) -> None:
 def values_of(table: pa.Table, column: str) -> bytes | list[str]:
     """The values of a column in a form whose equality is equality of bits, however it is chunked."""
     array = table[column]
-    if pa.types.is_dictionary(array.type):
-        return array.cast(pa.string()).to_pylist()
+    if pa.types.is_dictionary(array.type) or pa.types.is_string(array.type):
+        return array.to_pylist()
     return array.to_numpy().tobytes()
 
 

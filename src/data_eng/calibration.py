@@ -42,7 +42,6 @@ POPULATIONS: Final = {
     "gex_abs": "valid windows, gex_abs > 0",
 }
 """whose quantiles are taken, by metric"""
-FULL_DAY: Final = "FULL_DAY"
 
 
 @dataclass(frozen=True)
@@ -71,14 +70,16 @@ def repaired(metric: str, q05: float, q95: float, where: str = CALIBRATION) -> B
 
 
 def bounds(calibration: pa.Table) -> dict[str, Bounds]:
-    """Bounds at use, by metric, of a stored calibration. Raises `LakeError` for unusable or absent metrics."""
+    """Bounds at use, by metric, of a stored calibration. `LakeError` for unusable or absent metrics."""
     asof = calibration["asof_dt"][0].as_py() if calibration.num_rows else "an unknown date"
     where = f"{CALIBRATION} of {asof}"
     columns = (calibration[name].to_pylist() for name in ("metric_name", "q05", "q95"))
     found = {name: repaired(name, q05, q95, where) for name, q05, q95 in zip(*columns, strict=True)}
     missing = [name for name in CALIBRATION_METRICS if name not in found]
     if missing:
-        raise LakeError(f"{where} has no row for {', '.join(missing)}; expected {len(CALIBRATION_METRICS)} rows")
+        raise LakeError(
+            f"{where} has no row for {', '.join(missing)}; expected {len(CALIBRATION_METRICS)} rows"
+        )
     return found
 
 
@@ -105,8 +106,8 @@ def calibration_dt(lake: Lake, symbol: str, dt: str, params: RunParams) -> str:
         too_short.append(f"{partition.dt} has {windows} valid windows")
     found = f" ({'; '.join(too_short[:3])}, wanted {PREVIOUS_MIN_VALID_WINDOWS})" if too_short else ""
     raise MissingDataError(
-        f"no calibration of {symbol} before {dt} with at least 6 hours of valid windows is in {lake.root}{found};"
-        f" make one from an earlier day: spymaster run --dt EARLIER --symbol {symbol}, or use"
+        f"no calibration of {symbol} before {dt} with at least 6 hours of valid windows is in {lake.root}"
+        f"{found}; make one from an earlier day: spymaster run --dt EARLIER --symbol {symbol}, or use"
         " --calibration-dt same"
     )
 

@@ -140,8 +140,8 @@ class ExactQuantiles:
             self.count = self._seen
         elif self._seen != self.count:
             raise QuantileError(
-                f"pass {self.passes} brought {self._seen} values, the first one {self.count}: the data changed"
-                " while they were read; run the same command again"
+                f"pass {self.passes} brought {self._seen} values, the first one {self.count}: the data"
+                " changed while they were read; run the same command again"
             )
         self._seen = 0
         for counter in self._counters:

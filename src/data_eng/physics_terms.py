@@ -18,7 +18,6 @@ import pyarrow as pa
 from data_eng.errors import LakeError
 from data_eng.kernels import physics as kernel
 from data_eng.schema import BAND_MEASURES, DIRECTIONS, SIDES
-from data_eng.units import WINDOW_NS
 
 Floats = npt.NDArray[np.float64]
 
@@ -129,7 +128,7 @@ def wall_arrays(batch: pa.RecordBatch, names: tuple[str, ...]) -> dict[str, npt.
 
 def strength_log(depth_rest: npt.NDArray[np.int32], dtype: type = np.float64) -> npt.NDArray[Any]:
     """ln(1 + depth_rest), computed in float64, of int32[n] resting lots -> float64[n] (or `dtype`)."""
-    out = np.empty(len(depth_rest), dtype)
+    out: npt.NDArray[Any] = np.empty(len(depth_rest), dtype)
     kernel.strength_logs(depth_rest, _log_table(), out)
     return out
 
@@ -181,15 +180,3 @@ def explain(row: Mapping[str, Any]) -> dict[str, dict[str, float]]:
                 score = weight * EASE_WEIGHTS[name] * value
                 terms[direction][f"{band}_{name}"] = 0.0 if without_spot else score
     return terms
-
-
-def window_count(window_ends: npt.NDArray[np.int64]) -> int:
-    """Number of different windows in sorted int64[n] window ends."""
-    if len(window_ends) == 0:
-        return 0
-    return int(np.count_nonzero(np.diff(window_ends))) + 1
-
-
-def first_history_end(window_end_ns: int) -> int:
-    """End of the earliest window that the differences of the window look at."""
-    return window_end_ns - HISTORY_WINDOWS * WINDOW_NS

@@ -27,7 +27,7 @@ from data_eng.stage import (
 )
 from data_eng.stage_order import stage_named
 from data_eng.stages.bronze import contract_selection, definitions, future_mbo, status
-from data_eng.stages.gold import build_physics_norm_calibration
+from data_eng.stages.gold import build_hud_surface_1s, build_physics_norm_calibration
 from data_eng.stages.silver.future_mbo import (
     compute_futures_surfaces_1s,
     compute_physics_bands_1s,
@@ -48,6 +48,7 @@ STAGES: Final[tuple[Stage, ...]] = (
     build_physics_norm_calibration.STAGE,
     compute_vacuum_surface_1s.STAGE,
     compute_physics_bands_1s.STAGE,
+    build_hud_surface_1s.STAGE,
 )
 """every stage of this version, top to bottom"""
 

@@ -46,16 +46,25 @@ def implied_vol(
     low, high = VOL_LOW, VOL_HIGH
     if price(right, forward, strike, tau, high, rate) < mid:
         return None
+    root = math.sqrt(tau)
+    moneyness = math.log(forward / strike)
     vol = min(max(guess, 1e-3), 4.9)
     for _ in range(200):
-        error = price(right, forward, strike, tau, vol, rate) - mid
+        spread = vol * root
+        d1 = moneyness / spread + 0.5 * spread
+        d2 = d1 - spread
+        if right == "C":
+            value = discount * (forward * _cdf(d1) - strike * _cdf(d2))
+        else:
+            value = discount * (strike * _cdf(-d2) - forward * _cdf(-d1))
+        error = value - mid
         if abs(error) < 1e-13 * max(mid, 1.0):
             break
         if error > 0.0:
             high = vol
         else:
             low = vol
-        vega = gamma(forward, strike, tau, vol, rate) * forward * forward * vol * tau
+        vega = discount * forward * root * math.exp(-0.5 * d1 * d1) / math.sqrt(2.0 * math.pi)
         step = vol - error / vega if vega > 1e-300 else -1.0
         new = step if low < step < high else 0.5 * (low + high)
         if new == vol or high - low < 1e-15:

@@ -122,6 +122,7 @@ def _check_out(out: Path) -> None:
 
 def _scene(lake: Lake, symbol: str, dt: str, start_ns: int, windows: int, ticks: int) -> Scene:
     """Everything the picture needs, read from the lake. Raises `MissingDataError`, `UsageError`."""
+    from data_eng.calibration import calibration_id
     from data_eng.instruments import tick_int
 
     manifest = lake.manifest(HUD, symbol, dt)
@@ -142,7 +143,7 @@ def _scene(lake: Lake, symbol: str, dt: str, start_ns: int, windows: int, ticks:
         tick_int=tick_int(definitions, symbol, dt),
         origin=manifest.origin,
         verified=manifest.verified,
-        calibration_id=_calibration_id(manifest),
+        calibration_id=calibration_id(manifest.calibration) if manifest.calibration else None,
         lookahead=bool(manifest.lookahead),
         warnings=manifest.warnings,
         wall_bounds_log=_wall_bounds(lake, symbol, manifest),
@@ -176,19 +177,17 @@ def _span_text(lake: Lake, symbol: str, dt: str) -> str:
     return f"{HUD} of {symbol} {dt} runs from {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _calibration_id(manifest: Manifest) -> str | None:
-    """`<dt>/<first 16 hex digits>` of the calibration behind the scores (spec 6)."""
-    used = manifest.calibration
-    return None if used is None else f"{used['dt']}/{used['sha256'][:16]}"
-
-
 def _wall_bounds(lake: Lake, symbol: str, manifest: Manifest) -> tuple[float, float] | None:
-    """q05 and q95 of ln(1 + resting lots) in the calibration used; None when it left the lake since."""
+    """Bounds of ln(1 + resting lots) in the calibration used; None when it has left the lake since."""
+    from data_eng.calibration import bounds, calibration_record
+
     used = manifest.calibration
     if used is None or not lake.has(CALIBRATION, symbol, used["dt"]):
         return None
-    rows = lake.read(CALIBRATION, symbol, used["dt"], ["metric_name", "q05", "q95"]).to_pylist()
-    return next(((r["q05"], r["q95"]) for r in rows if r["metric_name"] == "wall_strength_log"), None)
+    if calibration_record(lake.manifest(CALIBRATION, symbol, used["dt"])) != dict(used):
+        return None
+    wall = bounds(lake.read(CALIBRATION, symbol, used["dt"]))["wall_strength_log"]
+    return wall.lo, wall.hi
 
 
 def _day_medians(lake: Lake, symbol: str, dt: str) -> tuple[float, float] | None:

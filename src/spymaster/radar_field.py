@@ -204,7 +204,7 @@ def _notched(canvas: Array, field: Field) -> Array:
     """Erosion: the edge of the wall that faces spot turns warm; the rest of the wall keeps its luminance."""
     rows, columns = field.vacuum.shape
     cells = canvas.reshape(rows, SUB_ROWS, columns, 3)
-    share = np.clip(field.vacuum * 1.6, 0.0, 1.0)[..., None]
+    share = np.clip(field.vacuum * 1.4, 0.0, 1.0)[..., None]
     for edge, mine in ((slice(0, NOTCH_ROWS), field.above), (slice(-NOTCH_ROWS, None), ~field.above)):
         part = np.where(mine[..., None], share, 0.0)
         cells[:, edge] = _blend(cells[:, edge], np.array(NOTCH), part[:, None])

@@ -99,11 +99,11 @@ def draw_radar(scene: Scene) -> Figure:
     """The picture as a matplotlib figure of 1920 x 1200 pixels; the same scene gives the same pixels."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=SIZE_INCHES, dpi=DPI)
-        FigureCanvasAgg(figure)
+        canvas = FigureCanvasAgg(figure)
         radar = figure.add_axes((LEFT, 0.365, WIDTH, 0.495))
         volume = figure.add_axes((LEFT, 0.232, WIDTH, 0.095), sharex=radar)
         scores = figure.add_axes((LEFT, 0.052, WIDTH, 0.142), sharex=radar)
-        _titles(figure, scene)
+        _titles(figure, canvas.get_renderer(), scene)
         _key(figure, scene)
         _radar(radar, scene)
         _volume(volume, scene)
@@ -115,19 +115,19 @@ def draw_radar(scene: Scene) -> Figure:
 # ---- words
 
 
-def _titles(figure: Figure, scene: Scene) -> None:
+def _titles(figure: Figure, renderer: Any, scene: Scene) -> None:
     ends = scene.hud["window_end_ts_ns"]
     begin, end = _local(ends[0].as_py() - WINDOW_NS), _local(ends[-1].as_py())
     top = 0.965
     name = figure.text(LEFT, top, scene.symbol, fontsize=27, fontweight="bold", va="center")
     figure.text(
-        _edges(figure, name)[1] + 0.012,
+        _edges(figure, renderer, name)[1] + 0.012,
         top,
         f"{begin:%a %Y-%m-%d  %H:%M:%S} \u2013 {end:%H:%M:%S} New York   (file of {scene.dt} UTC)",
         fontsize=16,
         va="center",
     )
-    x = 0.985
+    x = 0.98
     for words, colour in reversed(_badges(scene)):
         badge = figure.text(
             x,
@@ -140,13 +140,13 @@ def _titles(figure: Figure, scene: Scene) -> None:
             ha="right",
             bbox={"boxstyle": "round,pad=0.35", "facecolor": colour, "edgecolor": "none"},
         )
-        x = _edges(figure, badge)[0] - 0.016
+        x = _edges(figure, renderer, badge)[0] - 0.022
     told = f"calibration {scene.calibration_id}" if scene.calibration_id else "no calibration"
     if scene.lookahead:
         told += ", taken from this very day: known only after it"
     notes = [told, *(PLAIN_WARNINGS.get(warning, warning) for warning in scene.warnings)]
     honest = "one-second data, depth as it stood at each second's end   \u00b7   descriptive, not a forecast"
-    quiet = {"fontsize": 12, "color": QUIET, "va": "center"}
+    quiet: Any = {"fontsize": 12, "color": QUIET, "va": "center"}
     figure.text(LEFT, 0.93, "   \u00b7   ".join(notes), **quiet)
     figure.text(0.985, 0.93, honest, ha="right", **quiet)
 
@@ -162,9 +162,9 @@ def _badges(scene: Scene) -> list[tuple[str, str]]:
     return badges
 
 
-def _edges(figure: Figure, text: Any) -> tuple[float, float]:
-    """Left and right end of a text in parts of the figure."""
-    box = (text.get_bbox_patch() or text).get_window_extent(figure.canvas.get_renderer())
+def _edges(figure: Figure, renderer: Any, text: Any) -> tuple[float, float]:
+    """Left and right end of the words in parts of the figure."""
+    box = text.get_window_extent(renderer)
     return float(box.x0 / figure.bbox.width), float(box.x1 / figure.bbox.width)
 
 
@@ -189,7 +189,7 @@ def _key(figure: Figure, scene: Scene) -> None:
     axes.text(429, 0.62, "wall eroding: pulled or eaten", va="center", fontsize=13)
     axes.add_patch(Rectangle((607, 0.4), 14, 0.5, facecolor="none", edgecolor=HOLE, linewidth=1.2))
     axes.text(626, 0.62, "hole: its depth went <10 s ago", va="center", fontsize=13)
-    for x, colour, words in ((812, BUYER, "buyers took"), (895, SELLER, "sellers hit, area = lots")):
+    for x, colour, words in ((808, BUYER, "buyers took"), (889, SELLER, "sellers hit, area = lots")):
         axes.scatter([x], [0.62], s=70, color=colour, edgecolors="#05070a", linewidths=0.8)
         axes.text(x + 8, 0.62, words, va="center", fontsize=13)
     axes.set_xlim(0, 1000)
@@ -228,6 +228,7 @@ def _radar(axes: Any, scene: Scene) -> None:
     _fills(axes, scene, view, field)
     _shade_invalid(axes, scene, label=True)
     _price_axis(axes, scene, view)
+    _name_sides(axes)
     _name_walls(axes, scene, view, brightness)
 
 
@@ -303,6 +304,26 @@ def _price_axis(axes: Any, scene: Scene, view: View) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick / per_point:.2f}"))
     axes.tick_params(axis="y", which="major", labelsize=14, length=7, pad=4)
     axes.tick_params(axis="y", which="minor", length=3)
+
+
+def _name_sides(axes: Any) -> None:
+    """Which half of the field is which, inside it."""
+    for words, height, colour in (
+        ("ASKS: lots offered above", 0.955, ASK),
+        ("BIDS: lots bid below", 0.045, BID),
+    ):
+        axes.text(
+            0.006,
+            height,
+            words,
+            transform=axes.transAxes,
+            va="center",
+            fontsize=14,
+            fontweight="bold",
+            color=colour,
+            zorder=9,
+            path_effects=[withStroke(linewidth=4, foreground="#0a0c12")],
+        )
 
 
 def _name_walls(axes: Any, scene: Scene, view: View, brightness: Array) -> None:

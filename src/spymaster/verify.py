@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
 
 from spymaster.edge import EXIT_FAILED, EXIT_OK, say, say_json
 from spymaster.options import DAY, LAKE_AT, OUTPUT, Day, LakeAt, Output
 
+if TYPE_CHECKING:
+    from data_eng.integrity.findings import Report
+
+_Check = Callable[..., "Report"]
+
 
 def verify(
-    what: Literal["data", "all"] = "all",
+    what: Literal["data", "physics", "all"] = "all",
     /,
     *,
     day: Day = DAY,
@@ -27,11 +33,18 @@ def verify(
     Parameters
     ----------
     what:
-        data = futures book and radar; all = every check of this version.
+        data = futures book and radar; physics = calibration, vacuum, bands, context and picture; all = every
+        check of this version.
     samples:
-        Windows, chosen by a fixed seed, that a plain book rebuilds from bronze.
+        Windows, chosen by a fixed seed, that are rebuilt from scratch: the book from bronze, the picture from
+        the surfaces.
     """
-    return verify_data(day=day, lake=lake, samples=samples, output=output)
+    from data_eng.integrity.book import check_futures_book
+    from data_eng.integrity.physics import check_physics
+
+    checks: dict[str, _Check] = {"data": check_futures_book, "physics": check_physics}
+    chosen = list(checks.values()) if what == "all" else [checks[what]]
+    return _report(chosen, day, lake, samples, output)
 
 
 def verify_data(*, day: Day = DAY, lake: LakeAt = LAKE_AT, samples: int = 5, output: Output = OUTPUT) -> int:
@@ -46,12 +59,36 @@ def verify_data(*, day: Day = DAY, lake: LakeAt = LAKE_AT, samples: int = 5, out
     samples:
         Windows, chosen by a fixed seed, that a plain book rebuilds from bronze.
     """
-    from data_eng.integrity.book import check_futures_book
+    return verify("data", day=day, lake=lake, samples=samples, output=output)
 
+
+def verify_physics(
+    *, day: Day = DAY, lake: LakeAt = LAKE_AT, samples: int = 5, output: Output = OUTPUT
+) -> int:
+    """Check calibration, vacuum, bands, context and picture of one day by computing them a second way.
+
+    For example:
+
+        uv run python scripts/test_physics_integrity.py --dt 2026-01-06 --symbol ESH6
+
+    Parameters
+    ----------
+    samples:
+        Windows, chosen by a fixed seed, whose picture is painted again from the surfaces.
+    """
+    return verify("physics", day=day, lake=lake, samples=samples, output=output)
+
+
+def _report(checks: list[_Check], day: Day, lake: LakeAt, samples: int, output: Output) -> int:
+    """Run the checks one after the other; every report is shown, also after a failure."""
     opened = lake.open()
-    report = check_futures_book(opened, day.resolve(opened), day.dt, samples=samples)
+    symbol = day.resolve(opened)
+    reports = []
+    for check in checks:
+        reports.append(check(opened, symbol, day.dt, samples=samples))
+        if not output.json:
+            say(*reports[-1].lines())
     if output.json:
-        say_json(json.loads(report.to_json()))
-    else:
-        say(*report.lines())
-    return EXIT_OK if report.passed else EXIT_FAILED
+        documents: list[Any] = [json.loads(report.to_json()) for report in reports]
+        say_json(documents[0] if len(documents) == 1 else documents)
+    return EXIT_OK if all(report.passed for report in reports) else EXIT_FAILED

@@ -11,7 +11,7 @@ import databento_dbn as dbn
 import numpy as np
 
 from data_eng.units import HOUR_NS
-from tests.dbn_samples import DT, day_start_ns, definition, mbo_day, status, write_dbn
+from tests.dbn_samples import DT, ESM6, day_start_ns, definition, mbo_day, status, write_dbn
 
 SYMBOL = "ESH6"
 VERSIONS = (0, 1)
@@ -28,8 +28,9 @@ def tiny_records(version: int = 0, rows: int = 300) -> np.ndarray:
 def write_raw(folder: Path, version: int = 0) -> Path:
     """DBN files of that version: MBO, definitions and status, under the same names in each version."""
     opens = status(dbn.StatusAction.TRADING, day_start_ns() + 14 * HOUR_NS + version)
+    contracts = [definition(), definition("ESM6", ESM6)][: 1 + version]
     write_dbn(folder / "mbo.dbn.zst", tiny_records(version))
-    write_dbn(folder / "definition.dbn.zst", [definition()], schema="definition")
+    write_dbn(folder / "definition.dbn.zst", contracts, schema="definition")
     write_dbn(folder / "status.dbn.zst", [opens], schema="status")
     return folder
 

@@ -12,7 +12,7 @@ import json
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 MANIFEST_NAME: Final = "_manifest.json"
@@ -153,11 +153,17 @@ _INPUT_SHAPES: Final = ({"dataset", "symbol", "dt", "manifest_sha256"}, {"name",
 
 
 def _check_types(record: FileEntry | Manifest) -> None:
-    for name, wanted in get_type_hints(type(record)).items():
+    for name, wanted in _declared_types(type(record)).items():
         value = getattr(record, name)
         if not _fits(value, wanted):
             say = str(getattr(wanted, "__name__", wanted)).replace("collections.abc.", "")
             raise ManifestError(f"{name} is {value!r}, expected {say}")
+
+
+@lru_cache
+def _declared_types(kind: type) -> dict[str, Any]:
+    """Field types of a class; `get_type_hints` costs 2 ms a manifest and a run opens some hundred."""
+    return get_type_hints(kind)
 
 
 def _fits(value: object, wanted: Any) -> bool:

@@ -122,7 +122,7 @@ def paint_windows(
 
         for row in range(row_from[w], row_from[w + 1]):
             own = side[row]
-            rel = np.int64(rel_ticks[row])
+            rel = int(rel_ticks[row])
             rest, end, fill = depth_rest[row], depth_end[row], fill_qty[row]
             if own > BID or rel < -HUD_MAX_TICKS or rel > HUD_MAX_TICKS:
                 return row

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_eng.background import WriteBehind, prefetch
+from data_eng.calibration import CALIBRATION, CALIBRATION_INPUT, calibration_record
 from data_eng.dbn_codes import PHASES
 from data_eng.errors import LakeError
 from data_eng.instruments import tick_int
@@ -43,7 +45,6 @@ VACUUM: Final = "silver.future_mbo.vacuum_surface_1s"
 BANDS: Final = "silver.future_mbo.physics_bands_1s"
 CONTEXT: Final = "silver.future_mbo.physics_context_1s"
 GEX: Final = "silver.future_option_mbo.gex_surface_1s"
-CALIBRATION: Final = "gold.hud.physics_norm_calibration"
 HUD: Final = "gold.hud.hud_surface_1s"
 
 KEY: Final = "window_end_ts_ns"
@@ -74,8 +75,6 @@ TOUCH_SCORES: Final = ("above_touch_score", "below_touch_score")
 CONTEXT_COLUMNS: Final = (KEY, *TOUCH_SCORES)
 GEX_COLUMNS: Final = (KEY, "strike_price_int", "gex_abs", "gex_imbalance_ratio")
 CALIBRATED: Final = (VACUUM, BANDS, CONTEXT)
-BLOCK_NS: Final = ROW_GROUP_WINDOWS * WINDOW_NS
-"""windows with one value of window_end // this are painted together: they share a row group"""
 
 Array = npt.NDArray[Any]
 
@@ -96,12 +95,17 @@ class Sources:
     gex: Iterable[pa.RecordBatch]
 
 
-def build_hud_surface_1s(sources: Sources, *, tick_int: int) -> Iterator[pa.Table]:
+def build_hud_surface_1s(
+    sources: Sources, *, tick_int: int, block_windows: int = ROW_GROUP_WINDOWS
+) -> Iterator[pa.Table]:
     """Rows of gold.hud.hud_surface_1s, one table per block of windows, in order.
 
+    Windows with one value of window_end // `block_windows` seconds are painted together: by default they
+    share a row group of the wide surfaces.
+
     `window_valid` is that of the window's wall rows; a window without any has no spot or no book, so there
-    is nothing to be valid about: false. The result does not depend on how the batches were cut; memory
-    holds one block. tick_int in 1e-9 points.
+    is nothing to be valid about: false. Neither blocks nor batches show in the rows; memory holds one block.
+    tick_int in 1e-9 points.
 
     Raises `LakeError` when the tables do not describe the same windows and levels.
     """
@@ -119,7 +123,7 @@ def build_hud_surface_1s(sources: Sources, *, tick_int: int) -> Iterator[pa.Tabl
     )
     gex = _RowsInStep("gex_surface_1s", sources.gex)
     painter = _Painter(tick_int)
-    borders = [0, *(np.flatnonzero(np.diff(ends // BLOCK_NS)) + 1).tolist(), len(ends)]
+    borders = [0, *(np.flatnonzero(np.diff(ends // (block_windows * WINDOW_NS))) + 1).tolist(), len(ends)]
     for start, stop in itertools.pairwise(borders):
         if start == stop:  # a day without windows
             continue
@@ -318,40 +322,44 @@ def _phase_codes(phase: pa.ChunkedArray) -> pa.Array:
     return pc.cast(codes, pa.uint8())
 
 
-def one_calibration(used: Mapping[str, Mapping[str, str] | None]) -> dict[str, str] | None:
-    """The calibration (dt, sha256) behind all scored tables; raises `LakeError` when they used several."""
-    kinds = {name: tuple(sorted((held or {}).items())) for name, held in used.items()}
-    if len(set(kinds.values())) > 1:
-        told = ", ".join(f"{name} {dict(held) or 'none'}" for name, held in kinds.items())
-        raise LakeError(
-            f"the scored tables were made with different calibrations: {told}; expected one;"
-            " rerun: spymaster run --from-stage vacuum_surface_1s"
-        )
-    return dict(next(iter(kinds.values()))) or None
+def require_one_calibration(record: Mapping[str, str], used: Mapping[str, Mapping[str, str] | None]) -> None:
+    """Raise `LakeError` unless every scored table (`used`, by name) was made with calibration `record`."""
+    for name, held in used.items():
+        if dict(held or {}) != dict(record):
+            raise LakeError(
+                f"{name} used calibration {dict(held or {})}, this run uses {dict(record)}; scores compare"
+                " within one calibration only; rerun: spymaster run --from-stage vacuum_surface_1s"
+            )
 
 
 def _run(context: StageContext) -> None:
-    calibration = one_calibration({name: context.manifest(name).calibration for name in CALIBRATED})
+    record = calibration_record(context.manifest(CALIBRATION))
+    require_one_calibration(record, {name: context.manifest(name).calibration for name in CALIBRATED})
     definitions = context.read(DEFINITIONS) if context.has(DEFINITIONS) else None
     snapshot = context.read(SNAPSHOT, SNAPSHOT_COLUMNS)
-    sources = Sources(
-        snapshot=snapshot,
-        bands=context.read(BANDS, BANDS_COLUMNS),
-        context=context.read(CONTEXT, CONTEXT_COLUMNS),
-        wall=prefetch(context.iter_batches(WALL, WALL_COLUMNS), depth=1),
-        vacuum=prefetch(context.iter_batches(VACUUM, VACUUM_COLUMNS), depth=1),
-        gex=prefetch(context.iter_batches(GEX, GEX_COLUMNS), depth=1),
-    )
-    tick = tick_int(definitions, context.symbol, context.dt)
-    with context.writer(HUD) as writer:
+    with (
+        context.writer(HUD) as writer,
+        closing(prefetch(context.iter_batches(WALL, WALL_COLUMNS), depth=1)) as wall,
+        closing(prefetch(context.iter_batches(VACUUM, VACUUM_COLUMNS), depth=1)) as vacuum,
+        closing(prefetch(context.iter_batches(GEX, GEX_COLUMNS), depth=1)) as gex,
+    ):
+        sources = Sources(
+            snapshot=snapshot,
+            bands=context.read(BANDS, BANDS_COLUMNS),
+            context=context.read(CONTEXT, CONTEXT_COLUMNS),
+            wall=wall,
+            vacuum=vacuum,
+            gex=gex,
+        )
         done = 0
         with WriteBehind(writer.write) as sink:
+            tick = tick_int(definitions, context.symbol, context.dt)
             for rows in build_hud_surface_1s(sources, tick_int=tick):
                 sink.put(rows)
                 done += rows.num_rows
                 context.advance(done, snapshot.num_rows, "windows")
         # what the gamma ladder lacks, the picture lacks too
-        context.commit(writer, calibration=calibration, warnings=context.manifest(GEX).warnings)
+        context.commit(writer, calibration=record, warnings=context.manifest(GEX).warnings)
 
 
 STAGE: Final = Stage(
@@ -360,5 +368,6 @@ STAGE: Final = Stage(
     optional_inputs=(DEFINITIONS,),
     outputs=(HUD,),
     params=("calibration_dt",),
+    input_dt=CALIBRATION_INPUT,
     run=_run,
 )

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from data_eng.background import prefetch
 from data_eng.calibration import (
     CALIBRATION,
-    FULL_DAY,
     POPULATION_COLUMNS,
     POPULATIONS,
     VALID_WINDOWS,
@@ -23,7 +22,10 @@ from data_eng.calibration import (
 )
 from data_eng.errors import LakeError
 from data_eng.physics_terms import TERM_COLUMNS, TermsWalk, wall_arrays
+from data_eng.sessions import parse_session
 from data_eng.stage import Stage, StageContext
+from data_eng.stages.silver.future_mbo.session_history import SOURCES as HISTORY_SOURCES
+from data_eng.stages.silver.future_mbo.session_history import session_history
 
 WALL: Final = "silver.future_mbo.wall_surface_1s"
 GEX: Final = "silver.future_option_mbo.gex_surface_1s"
@@ -50,13 +52,13 @@ class ValidWindows:
 
 
 def populations(
-    wall: Iterable[pa.RecordBatch], gex: Iterable[pa.RecordBatch], valid: ValidWindows
+    wall: Iterable[pa.RecordBatch], gex: Iterable[pa.RecordBatch], valid: ValidWindows, walk: TermsWalk
 ) -> Iterator[Population]:
     """Values that enter the quantiles, block by block: of the wall, then of the gamma surface.
 
-    wall: rows in stored order with `WALL_COLUMNS`, cut anywhere; gex: rows with `GEX_COLUMNS`.
+    wall: rows in stored order with `WALL_COLUMNS`, cut anywhere; gex: rows with `GEX_COLUMNS`. walk: a walk
+    that has seen what lies before the first row.
     """
-    walk = TermsWalk()
     for batch in wall:
         arrays = wall_arrays(batch, WALL_COLUMNS)
         valid.see(arrays)
@@ -70,25 +72,27 @@ def populations(
 
 def _run(context: StageContext) -> None:
     total = context.manifest(WALL).row_count
+    history, warnings = session_history(context)
     valid = ValidWindows()
 
     def stream() -> Iterator[Population]:
         nonlocal valid
         valid = ValidWindows()
         with closing(prefetch(context.iter_batches(WALL, WALL_COLUMNS), depth=1)) as wall:
-            yield from populations(_counted(context, wall, total), context.iter_batches(GEX, GEX_COLUMNS), valid)
+            yield from populations(
+                _counted(context, wall, total), context.iter_batches(GEX, GEX_COLUMNS), valid, history.walk()
+            )
 
     found = calibrate(stream)
-    warnings = []
     for metric, rows in found.rows.items():
         q05, q95 = found.quantiles[metric]
         if rows == 0:
             warnings.append(f"{metric}: empty population ({POPULATIONS[metric]}), q05 = q95 = 0")
         elif q05 == q95:
             warnings.append(f"{metric}: q05 = q95 = {q05} over {rows} rows; at use q95 becomes q05 + 1")
-    session = str(context.manifest(WALL).params.get("session", "full"))
+    session = parse_session(str(context.manifest(WALL).params.get("session", "full")), context.dt)
     with context.writer(CALIBRATION) as writer:
-        writer.write(found.table(context.dt, FULL_DAY if session == "full" else session))
+        writer.write(found.table(context.dt, session.label))
         context.commit(
             writer,
             counters={
@@ -115,6 +119,7 @@ def _counted(
 STAGE: Final = Stage(
     name="physics_norm_calibration",
     inputs=(WALL, GEX),
+    optional_inputs=HISTORY_SOURCES,
     outputs=(CALIBRATION,),
     run=_run,
 )

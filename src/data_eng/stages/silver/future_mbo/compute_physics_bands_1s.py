@@ -1,4 +1,4 @@
-"""Strength, erosion and vacuum of the bands around spot, their scores, and what the scores leave out (5.5, 5.6).
+"""Strength, erosion and vacuum of the bands around spot, their scores and context (spec 5.5, 5.6).
 
 One walk over wall and vacuum leaves sums per window; both tables follow from them. Membership is by distance
 from spot for the bands, and by distance from a side's own best price for the touch scores.
@@ -25,9 +25,10 @@ from data_eng.physics_terms import direction_score, ease, wall_arrays
 from data_eng.schema import BANDS as BAND_NAMES
 from data_eng.schema import DIRECTIONS, table
 from data_eng.stage import Stage, StageContext
+from data_eng.stages.silver.future_mbo.session_history import DEFINITIONS, session_history
+from data_eng.stages.silver.future_mbo.session_history import SOURCES as HISTORY_SOURCES
 from data_eng.units import UNDEF_PRICE
 
-DEFINITIONS: Final = "bronze.shared.instrument_definitions"
 SNAPSHOT: Final = "silver.future_mbo.book_snapshot_1s"
 WALL: Final = "silver.future_mbo.wall_surface_1s"
 VACUUM: Final = "silver.future_mbo.vacuum_surface_1s"
@@ -150,9 +151,7 @@ def physics_context(
     last_trade_ns: int64[windows], ts_event of the last trade before each window's end, -1 = none yet.
     Without a spot there are no wall rows to look at: counts, depths and touch scores are 0.
     """
-    spot, mid, ends = (
-        snapshot[name] for name in ("spot_ref_price_int", "mid_price_int", "window_end_ts_ns")
-    )
+    spot, mid, ends = (snapshot[name] for name in ("spot_ref_price_int", "mid_price_int", "window_end_ts_ns"))
     known = (spot != 0) & (mid != 0)
     columns: dict[str, Any] = {
         "window_start_ts_ns": snapshot["window_start_ts_ns"],
@@ -181,14 +180,16 @@ def _touch_ease(slots: Floats, bounds: Mapping[str, Bounds]) -> Floats:
     )
 
 
-def last_trades(window_end: npt.NDArray[np.int64], trades: Arrays) -> npt.NDArray[np.int64]:
-    """ts_event of the last priced trade before each window's end, -1 before the first; int64[windows].
+def last_trades(window_end: npt.NDArray[np.int64], trades: Arrays, tick_int: int) -> npt.NDArray[np.int64]:
+    """ts_event of the last trade before each window's end, -1 before the first; int64[windows].
 
-    trades: `TRADE_COLUMNS` in file order. A late trade never makes the last one older, and one stamped in
-    the future of its own reception is left out.
+    trades: `TRADE_COLUMNS` in file order; those that cannot set last_trade (no price, or one off the tick)
+    do not count. A late trade never makes the last one older, and one stamped in the future of its own
+    reception is left out.
     """
     ts, price = trades["ts_event_ns"], trades["price_int"]
-    dated = (price > 0) & (price != UNDEF_PRICE) & (ts <= trades["ts_recv_ns"] + _LATEST_AHEAD_NS)
+    dated = (price > 0) & (price != UNDEF_PRICE) & (price % tick_int == 0)
+    dated &= ts <= trades["ts_recv_ns"] + _LATEST_AHEAD_NS
     times = np.maximum.accumulate(ts[dated])
     before = np.searchsorted(times, window_end, "left")
     return np.asarray(np.where(before > 0, np.append(times, -1)[before - 1], -1))
@@ -202,7 +203,7 @@ def _table(dataset: str, columns: Mapping[str, Any]) -> pa.Table:
 def paired(
     wall: Iterator[pa.RecordBatch], vacuum: Iterator[pa.RecordBatch]
 ) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
-    """Wall and vacuum batches cut to the same rows, whatever the cuts were. `LakeError` when one is longer."""
+    """Wall and vacuum batches cut to the same rows, whatever the cuts were; `LakeError` if one is longer."""
     left, right = next(wall, None), next(vacuum, None)
     while left is not None and right is not None:
         rows = min(left.num_rows, right.num_rows)
@@ -224,6 +225,8 @@ def _run(context: StageContext) -> None:
     tick = tick_int(
         context.read(DEFINITIONS) if context.has(DEFINITIONS) else None, context.symbol, context.dt
     )
+    history, warnings = session_history(context)
+    before = [trades.select(TRADE_COLUMNS) for trades in history.trades]
     snapshot = _arrays(context.read(SNAPSHOT, SNAPSHOT_COLUMNS))
     ends = snapshot["window_end_ts_ns"]
     with (
@@ -234,9 +237,11 @@ def _run(context: StageContext) -> None:
     ):
         sums = sum_windows(snapshot, _counted(context, paired(wall, vacuum)), tick)
         bands.write(physics_bands(snapshot, sums, used))
-        trades = last_trades(ends, _arrays(context.read(TRADES, TRADE_COLUMNS)))
+        trades = last_trades(
+            ends, _arrays(pa.concat_tables([*before, context.read(TRADES, TRADE_COLUMNS)])), tick
+        )
         about.write(physics_context(snapshot, sums, used, trades, tick))
-        context.commit(bands, about, calibration=record)
+        context.commit(bands, about, calibration=record, warnings=warnings)
 
 
 def _require_same_origin(context: StageContext, record: Mapping[str, str]) -> None:
@@ -274,7 +279,7 @@ def _arrays(rows: pa.Table) -> dict[str, npt.NDArray[Any]]:
 STAGE: Final = Stage(
     name="physics_bands",
     inputs=(SNAPSHOT, WALL, TRADES, VACUUM, CALIBRATION),
-    optional_inputs=(DEFINITIONS,),
+    optional_inputs=HISTORY_SOURCES,
     outputs=(BANDS, CONTEXT),
     params=("calibration_dt",),
     input_dt=CALIBRATION_INPUT,

@@ -15,6 +15,8 @@ from data_eng.calibration import CALIBRATION, CALIBRATION_INPUT, Bounds, bounds,
 from data_eng.physics_terms import METRICS, TERM_COLUMNS, Terms, TermsWalk, strength_log
 from data_eng.schema import table
 from data_eng.stage import Stage, StageContext
+from data_eng.stages.silver.future_mbo.session_history import SOURCES as HISTORY_SOURCES
+from data_eng.stages.silver.future_mbo.session_history import session_history
 
 WALL: Final = "silver.future_mbo.wall_surface_1s"
 VACUUM: Final = "silver.future_mbo.vacuum_surface_1s"
@@ -78,22 +80,25 @@ def _block(wall: pa.RecordBatch, terms: Terms, bounds: Mapping[str, Bounds]) -> 
 def _run(context: StageContext) -> None:
     used = bounds(context.read(CALIBRATION))
     total = context.manifest(WALL).row_count
+    history, warnings = session_history(context)
     with (
         context.writer(VACUUM) as writer,
         closing(prefetch(context.iter_batches(WALL, WALL_COLUMNS), depth=1)) as wall,
     ):
         done = 0
         with WriteBehind(writer.write, depth=1) as sink:
-            for batch in compute_vacuum_surface_1s(wall, used):
+            for batch in compute_vacuum_surface_1s(wall, used, history.walk()):
                 sink.put(batch)
                 done += batch.num_rows
                 context.advance(done, total, "rows")
-        context.commit(writer, calibration=calibration_record(context.manifest(CALIBRATION)))
+        record = calibration_record(context.manifest(CALIBRATION))
+        context.commit(writer, calibration=record, warnings=warnings)
 
 
 STAGE: Final = Stage(
     name="vacuum_surface",
     inputs=(WALL, CALIBRATION),
+    optional_inputs=HISTORY_SOURCES,
     outputs=(VACUUM,),
     params=("calibration_dt",),
     input_dt=CALIBRATION_INPUT,

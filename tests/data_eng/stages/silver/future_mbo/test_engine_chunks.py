@@ -56,8 +56,8 @@ def test_any_cut_of_the_stream_gives_the_same_bytes(data, recs, pause, status):
 
     one_by_one = BookEngine(INSTRUMENT_ID, **options)
     all_columns = columns(recs)
-    parts = [one_by_one.apply(all_columns.part(k, k + 1)) for k in range(len(recs))]
-    assert_same_bytes(Windows.concat([*parts, one_by_one.finish()]), whole)
+    blocks = [b for k in range(len(recs)) for b in one_by_one.process(all_columns.part(k, k + 1))]
+    assert_same_bytes(Windows.concat([*blocks, one_by_one.finish()]), whole)
     assert one_by_one.counters() == engine.counters()
     assert one_by_one.depth() == engine.depth()
 
