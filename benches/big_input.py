@@ -32,6 +32,8 @@ from data_eng.mbo import MBO_DTYPE
 DT: Final = "2023-12-26"
 SECONDS: Final = 79_200
 """00:00 to 22:00 UTC of a Tuesday: open all the time"""
+RECORDS_PER_SECOND: Final = 126
+"""10 M records in `SECONDS`; a shorter day is as dense"""
 _SECOND_NS: Final = 1_000_000_000
 _ID_STEP: Final = 1 << 34
 """pass k adds k times this to the ids born in it; above the spread of real ids within a day"""
@@ -121,13 +123,18 @@ def restoring(source: Source) -> tuple[Records, Orders]:
     return records, start
 
 
+def seconds_for(records: int) -> int:
+    """Length of a day of that many records: as dense as 10 M in `SECONDS`, at most that long."""
+    return max(60, min(SECONDS, records // RECORDS_PER_SECOND))
+
+
 def passes_for(source: Source, records: int) -> int:
     """Passes needed for at least `records` records."""
     one = len(source.plain) + len(restoring(source)[0])
     return max(1, -(-(records - len(source.snapshot)) // one))
 
 
-def big_day(source: Source, passes: int, *, dt: str = DT, seconds: int = SECONDS) -> Iterator[Records]:
+def big_day(source: Source, passes: int, *, seconds: int, dt: str = DT) -> Iterator[Records]:
     """The snapshot, then one block per pass. Raises `BenchError` when ids or time do not suffice."""
     restore, start = restoring(source)
     day_ns = int(np.datetime64(dt, "ns").astype(np.int64))
@@ -144,7 +151,9 @@ def big_day(source: Source, passes: int, *, dt: str = DT, seconds: int = SECONDS
     span = seconds * _SECOND_NS // passes
     events, received = _squeezed(source.plain, len(restore), span)
     if span < 2 * len(template):
-        raise BenchError(f"{passes} passes in {seconds} s leave {span} ns each, too short; ask for fewer records")
+        raise BenchError(
+            f"{passes} passes in {seconds} s leave {span} ns each, too short; ask for fewer records"
+        )
     sequence = len(snapshot) + 1
     for number in range(passes):
         block = template.copy()
@@ -157,7 +166,9 @@ def big_day(source: Source, passes: int, *, dt: str = DT, seconds: int = SECONDS
         yield block
 
 
-def _squeezed(plain: Records, restored: int, span: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _squeezed(
+    plain: Records, restored: int, span: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """ts_event and ts_recv of one pass in ns from its start; equal times stay equal, order stays."""
     event, recv = plain["ts_event"].astype(np.int64), plain["ts_recv"].astype(np.int64)
     origin = min(int(event[0]), int(recv[0]))
@@ -169,7 +180,7 @@ def _squeezed(plain: Records, restored: int, span: int) -> tuple[npt.NDArray[np.
 
 
 def write_big_day(
-    source_path: Path, out: Path, *, records: int, dt: str = DT, seconds: int = SECONDS, level: int = 3
+    source_path: Path, out: Path, *, records: int, seconds: int, dt: str = DT, level: int = 3
 ) -> int:
     """Write the day as .dbn.zst the way Databento does (header and records in two frames); -> records."""
     source = read_source(source_path)
@@ -191,13 +202,14 @@ def _header(source: Source, dt: str) -> bytes:
     interval = SimpleNamespace(
         start_date=day, end_date=day + timedelta(days=1), symbol=str(source.instrument_id)
     )
+    names: Any = dbn  # its stub calls these enum members plain strings
     metadata = dbn.Metadata(
         dataset="GLBX.MDP3",
         start=start_ns,
         end=start_ns + 86_400 * _SECOND_NS,
-        stype_in=dbn.SType.RAW_SYMBOL,
-        stype_out=dbn.SType.INSTRUMENT_ID,
-        schema=dbn.Schema.MBO,
+        stype_in=names.SType.RAW_SYMBOL,
+        stype_out=names.SType.INSTRUMENT_ID,
+        schema=names.Schema.MBO,
         symbols=[source.symbol],
         partial=[],
         not_found=[],
@@ -213,9 +225,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("source", type=Path, help="DBN MBO file that begins with a snapshot")
     parser.add_argument("out", type=Path, help=".dbn.zst to write")
     parser.add_argument("--records", type=int, default=10_000_000)
-    parser.add_argument("--seconds", type=int, default=SECONDS)
+    parser.add_argument("--seconds", type=int, help="default: by the density of 10 M records in 22 hours")
     given = parser.parse_args(arguments)
-    written = write_big_day(given.source, given.out, records=given.records, seconds=given.seconds)
+    seconds = given.seconds or seconds_for(given.records)
+    written = write_big_day(given.source, given.out, records=given.records, seconds=seconds)
     sys.stdout.write(f"{given.out}: {written:,} records, {written * MBO_RECORD_BYTES:,} bytes unpacked\n")
     return 0
 

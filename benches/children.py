@@ -35,7 +35,8 @@ def run_child(*arguments: str, until_answer: bool = False) -> dict[str, Any]:
         stderr=subprocess.PIPE,
         text=True,
     ) as child:
-        assert child.stdout is not None and child.stderr is not None
+        assert child.stdout is not None
+        assert child.stderr is not None
         line = child.stdout.readline()
         answered = time.perf_counter() - begin
         fault = child.stderr.read()
@@ -49,7 +50,7 @@ def run_child(*arguments: str, until_answer: bool = False) -> dict[str, Any]:
 def run_pipeline(
     raw: Path, lake: Path, dt: str, symbol: str, *, only: tuple[str, ...] = (), from_stage: str | None = None
 ) -> dict[str, Any]:
-    """The futures pipeline in a child -> ``stages`` [name, secs, rows], ``profile``, ``peak_bytes``, ``wall``."""
+    """The futures pipeline in a child -> `stages` [name, secs, rows], `profile`, `peak_bytes`, `wall`."""
     order = {"raw": str(raw), "lake": str(lake), "dt": dt, "symbol": symbol, "only": only, "from": from_stage}
     return run_child("pipeline", json.dumps(order))
 

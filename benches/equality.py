@@ -10,28 +10,21 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from tests.naive.book import NaiveBook
+from tests.naive.reference_stream import to_recs
 
-from benches.c_limit import CBook, CResult
+from benches.c_limit import ROW_COLUMNS, CBook, CResult
 from benches.measure import BenchError
 from benches.plain_book import PlainBook
-from benches.subjects import Subject
+from benches.subjects import Subject, windows_of
 from data_eng.mbo import MboColumns
 from data_eng.stages.silver.future_mbo.book_engine import BookEngine, Windows
 from data_eng.units import HUD_MAX_TICKS
-from tests.naive.book import NaiveBook
-from tests.naive.reference_stream import to_recs
 
 FLOW_RECORDS: Final = 1_000_000
 TWIN_RECORDS: Final = 30_000
 TWIN_WINDOWS: Final = 20
-_BESTS: Final = {
-    "window_end_ts_ns": "window_end_ns",
-    "best_bid_price_int": "bid_price",
-    "best_bid_qty": "bid_qty",
-    "best_ask_price_int": "ask_price",
-    "best_ask_qty": "ask_qty",
-}
-_FLOWS: Final = ("add_qty", "pull_qty_total", "fill_qty")
+_FLOWS: Final = ("add_qty", "pull_qty_total", "pull_qty_rest", "fill_qty")
 _TWIN_COLUMNS: Final = (
     "window_end_ts_ns",
     "price_int",
@@ -69,14 +62,14 @@ def same_depth(mine: Depth, other: Depth, name: str) -> str:
     return f"final depth equals {name} on {levels:,} levels"
 
 
-def same_bests(windows: Windows, result: CResult) -> str:
-    """Best prices and quantities of every second, engine against C."""
+def same_rows(windows: Windows, result: CResult) -> str:
+    """The row of every second, engine against C."""
     rows = windows.book_snapshot_1s
     if rows.num_rows != len(result.rows) or rows.num_rows == 0:
         raise BenchError(f"the engine closed {rows.num_rows} windows, C {len(result.rows)}")
-    for column, name in _BESTS.items():
-        _first_difference(rows[column].to_numpy(), result.rows[name], f"{column} of the engine and C")
-    return f"best prices and quantities equal C in {rows.num_rows:,} seconds"
+    for column in ROW_COLUMNS:
+        _first_difference(rows[column].to_numpy(), result.rows[column], f"{column} of the engine and C")
+    return f"{len(ROW_COLUMNS)} columns of {rows.num_rows:,} seconds (best prices, events, trades) equal C"
 
 
 def same_python_bests(windows: Windows, book: PlainBook) -> str:
@@ -85,33 +78,37 @@ def same_python_bests(windows: Windows, book: PlainBook) -> str:
     wanted = np.array(book.bests, np.int64).reshape(-1, 3)
     if rows.num_rows != len(wanted) or rows.num_rows == 0:
         raise BenchError(f"the engine closed {rows.num_rows} windows, plain Python {len(wanted)}")
-    for column, values in zip(("window_end_ts_ns", "best_bid_price_int", "best_ask_price_int"), wanted.T, strict=True):
+    for column, values in zip(
+        ("window_end_ts_ns", "best_bid_price_int", "best_ask_price_int"), wanted.T, strict=True
+    ):
         _first_difference(rows[column].to_numpy(), values, f"{column} of the engine and plain Python")
     return f"best prices equal plain Python in {rows.num_rows:,} seconds"
 
 
 def same_flows(subject: Subject, c_book: CBook, records: int = FLOW_RECORDS) -> str:
-    """Add, pull and fill per price and side, summed over the windows, engine's walls against C.
+    """Add, pull, resting pull and fill per price and side, summed over the windows, engine's walls against C.
 
-    Walls reach 600 ticks from spot and begin with the first spot, so prices are compared that were within
-    reach in every window, and flows from the first window with walls on.
+    Walls reach 600 ticks from spot and need one, so prices are compared that were within reach in every
+    window, and flows of the windows after the last one without spot.
     """
     part = subject.records[:records]
-    engine = subject.engine(wall=True, radar=False)
-    sums: dict[tuple[str, int], npt.NDArray[np.int64]] = {}
-    ends, spots = [], []
-    parts = [*engine.process(MboColumns.from_records(part)), engine.finish()]
-    for windows in parts:
-        _add_flows(sums, windows.wall_surface_1s)
-        ends.append(windows.book_snapshot_1s["window_end_ts_ns"].to_numpy())
-        spots.append(windows.book_snapshot_1s["spot_ref_price_int"].to_numpy())
-    end, spot = np.concatenate(ends), np.concatenate(spots)
+    columns = MboColumns.from_records(part)
+    engine = subject.engine(wall=False, radar=False)
+    book = Windows.concat([engine.apply(columns), engine.finish()]).book_snapshot_1s
+    end, spot = book["window_end_ts_ns"].to_numpy(), book["spot_ref_price_int"].to_numpy()
     dark = end[spot <= 0]
     from_ns = int(dark[-1]) if len(dark) else 0
+    engine = subject.engine(wall=True, radar=False)
+    sums: dict[tuple[str, int], npt.NDArray[np.int64]] = {}
+    for windows in windows_of(engine, [columns]):
+        wall = windows.wall_surface_1s
+        _add_flows(sums, wall.filter(wall["window_end_ts_ns"].to_numpy() > from_ns))
     reach = HUD_MAX_TICKS * subject.tick_int
     lit = spot[end > from_ns]
     low, high = int(lit.max()) - reach, int(lit.min()) + reach
-    result = c_book.run(part, subject.instrument_id, subject.tick_int, subject.seconds, totals_from_ns=from_ns)
+    result = c_book.run(
+        part, subject.instrument_id, subject.tick_int, subject.seconds, totals_from_ns=from_ns
+    )
     compared = moved = 0
     for row, (price, _, *flows) in enumerate(result.levels.tolist()):
         if not low <= price <= high:
@@ -119,12 +116,12 @@ def same_flows(subject: Subject, c_book: CBook, records: int = FLOW_RECORDS) -> 
         side = "A" if row % 2 else "B"
         found = sums.get((side, price), np.zeros(len(_FLOWS), np.int64)).tolist()
         if found != flows:
-            raise BenchError(f"add, pull, fill of side {side} at {price}: engine {found}, C {flows}")
+            raise BenchError(f"{_FLOWS} of side {side} at {price}: engine {found}, C {flows}")
         compared += 1
         moved += sum(flows)
     if not moved:
         raise BenchError("no flow was within reach of the walls, so equal flows would say nothing")
-    return f"add, pull and fill equal C at {compared:,} prices and sides ({moved:,} contracts)"
+    return f"add, pull, resting pull and fill equal C at {compared:,} prices and sides ({moved:,} contracts)"
 
 
 def same_as_twin(subject: Subject, records: int = TWIN_RECORDS, windows: int = TWIN_WINDOWS) -> str:
@@ -158,7 +155,9 @@ def _add_flows(sums: dict[tuple[str, int], npt.NDArray[np.int64]], wall: Any) ->
         return
     grouped = wall.group_by(["side", "price_int"]).aggregate([(name, "sum") for name in _FLOWS])
     columns = [grouped[f"{name}_sum"].to_pylist() for name in _FLOWS]
-    for side, price, *flow in zip(grouped["side"].to_pylist(), grouped["price_int"].to_pylist(), *columns, strict=True):
+    for side, price, *flow in zip(
+        grouped["side"].to_pylist(), grouped["price_int"].to_pylist(), *columns, strict=True
+    ):
         sums[side, price] = sums.get((side, price), np.zeros(len(_FLOWS), np.int64)) + np.array(flow)
 
 

@@ -18,7 +18,7 @@ class BenchError(SpymasterError):
     """Two things that were to be compared are not equal, or the input cannot be used."""
 
 
-class Missing(Exception):  # noqa: N818 - a state of the machine, not a fault
+class Missing(Exception):
     """Something to compare with is not on this machine; the text says what."""
 
 

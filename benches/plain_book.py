@@ -27,7 +27,9 @@ class PlainBook:
 
     def apply(self, records: npt.NDArray[Any]) -> None:
         """Apply an array of `MBO_DTYPE` in order."""
-        fields = (records[n].tolist() for n in ("ts_event", "flags", "action", "side", "order_id", "price", "size"))
+        fields = (
+            records[n].tolist() for n in ("ts_event", "flags", "action", "side", "order_id", "price", "size")
+        )
         for ts, flags, action, side_code, order_id, price, size in zip(*fields, strict=True):
             if not flags & F_SNAPSHOT and ts >= self.window_end_ns:
                 self._close_windows(ts)

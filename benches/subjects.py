@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from data_eng.background import prefetch
 from data_eng.dbn_reader import iter_mbo_blocks, read_ahead, read_metadata, sha256_of
 from data_eng.lake import Lake
 from data_eng.mbo import BRONZE_MBO_COLUMNS, MboColumns
+from data_eng.schema import table
 from data_eng.stages.silver.future_mbo.book_engine import BookEngine, Windows
 from data_eng.units import DAY_NS, TICK_INT, WINDOW_NS
 
@@ -40,7 +41,9 @@ class Subject:
     def source(self) -> Source:
         """Its records by parts; also checks that the bench can use them."""
         if not read_metadata(self.path).compressed:
-            raise BenchError(f"{self.path}: is not compressed, expected .dbn.zst: the bench compares with zstd")
+            raise BenchError(
+                f"{self.path}: is not compressed, expected .dbn.zst: the bench compares with zstd"
+            )
         return read_source(self.path)
 
     @cached_property
@@ -76,13 +79,21 @@ class Subject:
         clock = self.source.plain["ts_event"]
         return int(clock[-1]) // WINDOW_NS - int(clock[0]) // WINDOW_NS + 1
 
-    def engine(self, kind: type[BookEngine] = BookEngine, *, wall: bool, radar: bool) -> BookEngine:
+    def engine(self, *, wall: bool, radar: bool) -> BookEngine:
         """A new engine for this input."""
-        return kind(self.instrument_id, tick_int=self.tick_int, wall=wall, radar=radar)
+        return BookEngine(self.instrument_id, tick_int=self.tick_int, wall=wall, radar=radar)
 
 
 class BareEngine(BookEngine):
-    """The engine whose finished rows are thrown away before they become Arrow tables: the kernel alone."""
+    """The engine whose finished rows are thrown away before they become Arrow tables: the kernel alone.
+
+    Give it room for the whole day with `hold`; then only growing arrays and full lists return to Python.
+    """
+
+    def hold(self, windows: int) -> None:
+        """Room for the rows of that many seconds, as the C limit has it."""
+        snap = self._out["snap"]
+        self._out["snap"] = np.zeros(windows, snap.dtype).view(type(snap))
 
     def take(self, *, make_room: bool = False) -> Windows:
         """Empty the buffers; returns no rows. The trades of an open event stay, as in `BookEngine.take`."""
@@ -95,14 +106,15 @@ class BareEngine(BookEngine):
         return _nothing()
 
 
+@cache
 def _nothing() -> Windows:
-    from data_eng.schema import table
-
+    """No rows; made once, because 201 columns of an empty radar table take milliseconds."""
     names = ("book_snapshot_1s", "wall_surface_1s", "radar_vacuum_1s", "trade_event")
     return Windows(*(table(name).empty() for name in names))
 
 
-def _pass(engine: BookEngine, parts: Iterable[MboColumns]) -> Iterator[Windows]:
+def windows_of(engine: BookEngine, parts: Iterable[MboColumns]) -> Iterator[Windows]:
+    """All windows of a whole input, in blocks, as the pipeline takes them."""
     for part in parts:
         yield from engine.process(part)
     yield engine.finish()
@@ -111,7 +123,7 @@ def _pass(engine: BookEngine, parts: Iterable[MboColumns]) -> Iterator[Windows]:
 def _timed(engine: BookEngine, parts: Iterable[MboColumns], at_least: int) -> Spent:
     rows = 0
     with Stopwatch() as watch:
-        for windows in _pass(engine, parts):
+        for windows in windows_of(engine, parts):
             rows += windows.book_snapshot_1s.num_rows
     if rows < at_least:
         raise BenchError(f"the engine gave {rows} windows, expected {at_least}; this is a bug of the bench")
@@ -120,7 +132,8 @@ def _timed(engine: BookEngine, parts: Iterable[MboColumns], at_least: int) -> Sp
 
 def kernel_in_memory(subject: Subject) -> Spent:
     """Apply and accumulators of the compiled loop alone, records in memory, no walls, no radar, no Arrow."""
-    engine = subject.engine(BareEngine, wall=False, radar=False)
+    engine = BareEngine(subject.instrument_id, tick_int=subject.tick_int, wall=False, radar=False)
+    engine.hold(subject.seconds + 1)
     return _timed(engine, [MboColumns.from_records(subject.records)], 0)
 
 

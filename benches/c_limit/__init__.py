@@ -14,11 +14,26 @@ import numpy.typing as npt
 
 from benches.measure import Missing, Spent, Stopwatch
 from data_eng.mbo import MBO_DTYPE
+from data_eng.units import REST_NS
 
 SOURCE: Final = Path(__file__).with_name("book.c")
 FLAGS: Final = ("-O3", "-march=native", "-shared", "-fPIC")
-ROW: Final = np.dtype([(n, "i8") for n in ("window_end_ns", "bid_price", "bid_qty", "ask_price", "ask_qty")])
-LEVEL_COLUMNS: Final = ("price", "depth", "add", "pull", "fill")
+ROW_COLUMNS: Final = (
+    "window_end_ts_ns",
+    "best_bid_price_int",
+    "best_bid_qty",
+    "best_ask_price_int",
+    "best_ask_qty",
+    "last_trade_price_int",
+    "crossed_event_count",
+    "event_count",
+    "buy_qty",
+    "sell_qty",
+    "trade_count",
+)
+"""columns of book_snapshot_1s that C computes, too"""
+ROW: Final = np.dtype([(name, "i8") for name in ROW_COLUMNS])
+LEVEL_COLUMNS: Final = ("price", "depth", "add", "pull", "pull_rest", "fill")
 _POINTER: Final = ctypes.c_void_p
 _I64: Final = ctypes.c_int64
 
@@ -27,7 +42,7 @@ _I64: Final = ctypes.c_int64
 class CResult:
     """What one pass left behind.
 
-    rows: array of `ROW`, one per second. levels: int64[2 * ticks, 5] by `LEVEL_COLUMNS`, bid and ask of a
+    rows: array of `ROW`, one per second. levels: int64[2 * ticks, 6] by `LEVEL_COLUMNS`, bid and ask of a
     tick one after the other. spent: time of the pass alone.
     """
 
@@ -60,7 +75,7 @@ class CBook:
             raise Missing(f"gcc could not compile {SOURCE.name}: {done.stderr.strip()[:400]}")
         library = ctypes.CDLL(str(target))
         library.book_new.restype = _POINTER
-        library.book_new.argtypes = (_I64, _I64, _POINTER, _I64)
+        library.book_new.argtypes = (_I64, _I64, _I64, _POINTER, _I64)
         library.book_run.restype = _I64
         library.book_run.argtypes = (_POINTER, _POINTER, _I64, ctypes.c_uint32)
         library.book_run_with_totals.restype = _I64
@@ -88,7 +103,7 @@ class CBook:
         prices = records["price"][records["action"] == ord("A")]
         rows = np.zeros(seconds + 1, ROW)
         library = self._library
-        book = library.book_new(tick_int, int(prices[0]) // tick_int, rows.ctypes.data, len(rows))
+        book = library.book_new(tick_int, int(prices[0]) // tick_int, REST_NS, rows.ctypes.data, len(rows))
         try:
             arguments = (book, records.ctypes.data, len(records), instrument_id)
             with Stopwatch() as watch:

@@ -1,10 +1,10 @@
 /* The limit: what one pass over MBO records costs when a C compiler does its best.
  *
  * It keeps what the engine keeps without walls and radar: orders, depth per price and side, add, pull and fill
- * per price and side by the fill rule of spec 4.6, and one row of best prices for every second. It knows
- * one clean stream: no second snapshot, no late or bad records, no phases, no counters, no resting ages, no
- * trade rows. It is a clock for the engine; its values are compared with the engine's before any time is
- * printed, so both have done the same work.
+ * per price and side by the fill rule of spec 4.6, pulls of resting orders apart, and a row for every second:
+ * best prices, events, crossed events, trades and volume. It knows one clean stream: no second snapshot, no late
+ * or bad records, no phases, no counters for a manifest, no rows of single trades. It is a clock for the engine;
+ * its values are compared with the engine's before any time is printed, so both have done the same work.
  *
  * Orders: open addressing, linear probing, multiplicative hash, deletion by shifting back, at most half full.
  * Levels: one array, index 2 * (tick - base) + side, side 0 bid and 1 ask; it grows when a price lies outside.
@@ -21,17 +21,19 @@ static const int64_t WINDOW_NS = 1000000000;
 
 typedef struct { /* id 0 = free slot */
     uint64_t id;
+    int64_t enter_ns;
     int32_t level, qty, fill;
     uint32_t event; /* event that `fill` belongs to */
 } Order;
 
 typedef struct {
-    int32_t depth, orders, add, pull, fill;
+    int32_t depth, orders, add, pull, pull_rest, fill;
     int32_t window;
 } Level;
 
 typedef struct {
     int64_t window_end_ns, bid_price, bid_qty, ask_price, ask_qty;
+    int64_t last_trade, crossed, events, buy, sell, trades;
 } Row;
 
 typedef struct {
@@ -43,7 +45,7 @@ typedef struct {
     int64_t base, ticks; /* tick of levels[0], number of ticks */
     int64_t best[2];     /* index of a tick; -1 and `ticks` when the side is empty */
     int64_t tick_int;
-    int64_t *totals; /* 3 per level: add, pull, fill of all closed windows that count */
+    int64_t *totals; /* 4 per level: add, pull, pull_rest, fill of all closed windows that count */
     int32_t *touched;
     int64_t n_touched;
     int64_t window_end;
@@ -53,7 +55,9 @@ typedef struct {
     int has_trade;
     Row *rows;
     int64_t n_rows, room;
-    int64_t count_from_ns;
+    int64_t count_from_ns, rest_ns;
+    int64_t event_records;
+    Row now; /* what the window has counted so far */
 } Book;
 
 static inline uint64_t place(const Book *b, uint64_t id) { return id * 0x9E3779B97F4A7C15ull >> b->shift; }
@@ -94,8 +98,8 @@ static void reach(Book *b, int64_t tick) {
     int64_t shift = b->base - low, ticks = high - low;
     Level *levels = calloc(2 * ticks, sizeof(Level));
     memcpy(levels + 2 * shift, b->levels, 2 * b->ticks * sizeof(Level));
-    int64_t *totals = calloc(6 * ticks, sizeof(int64_t));
-    memcpy(totals + 6 * shift, b->totals, 6 * b->ticks * sizeof(int64_t));
+    int64_t *totals = calloc(8 * ticks, sizeof(int64_t));
+    memcpy(totals + 8 * shift, b->totals, 8 * b->ticks * sizeof(int64_t));
     b->touched = realloc(b->touched, 2 * ticks * sizeof(int32_t));
     for (int64_t i = 0; i < b->n_touched; i++) b->touched[i] += 2 * shift;
     for (uint64_t i = 0; i <= b->mask; i++)
@@ -114,7 +118,7 @@ static inline Level *touch(Book *b, int32_t at) {
     Level *l = b->levels + at;
     if (l->window != b->window) {
         l->window = b->window;
-        l->add = l->pull = l->fill = 0;
+        l->add = l->pull = l->pull_rest = l->fill = 0;
         b->touched[b->n_touched++] = at;
     }
     return l;
@@ -145,9 +149,19 @@ static inline void leave(Book *b, int32_t at, int32_t qty) {
     }
 }
 
+static inline void end_event(Book *b) {
+    b->now.events++;
+    b->now.crossed += b->best[BID] >= b->best[ASK];
+    b->event++;
+    b->event_records = 0;
+    b->has_trade = 0;
+}
+
 static inline __attribute__((always_inline)) void close_window(Book *b, const int keep_totals) {
+    if (b->event_records) end_event(b);
     if (b->n_rows < b->room) {
         Row *row = b->rows + b->n_rows++;
+        *row = b->now;
         int64_t bid = b->best[BID], ask = b->best[ASK];
         row->window_end_ns = b->window_end;
         row->bid_price = bid < 0 ? 0 : (b->base + bid) * b->tick_int;
@@ -158,15 +172,15 @@ static inline __attribute__((always_inline)) void close_window(Book *b, const in
     if (keep_totals && b->window_end > b->count_from_ns)
         for (int64_t i = 0; i < b->n_touched; i++) {
             int32_t at = b->touched[i];
-            b->totals[3 * at] += b->levels[at].add;
-            b->totals[3 * at + 1] += b->levels[at].pull;
-            b->totals[3 * at + 2] += b->levels[at].fill;
+            b->totals[4 * at] += b->levels[at].add;
+            b->totals[4 * at + 1] += b->levels[at].pull;
+            b->totals[4 * at + 2] += b->levels[at].pull_rest;
+            b->totals[4 * at + 3] += b->levels[at].fill;
         }
     b->n_touched = 0;
     b->window++;
     b->window_end += WINDOW_NS;
-    b->event++;
-    b->has_trade = 0;
+    b->now = (Row){.last_trade = b->now.last_trade};
 }
 
 static inline int32_t fill_of(const Book *b, const Order *o) { return o->event == b->event ? o->fill : 0; }
@@ -190,6 +204,7 @@ static inline __attribute__((always_inline)) void run(Book *b, const uint64_t *w
         if (!(flags & F_SNAPSHOT)) {
             if (!b->window_end) b->window_end = ts - ts % WINDOW_NS + WINDOW_NS, b->window++;
             while (ts >= b->window_end) close_window(b, keep_totals);
+            b->event_records++;
         }
         switch (action) {
         case 'A':
@@ -207,7 +222,7 @@ static inline __attribute__((always_inline)) void run(Book *b, const uint64_t *w
                     grow_orders(b);
                     o = b->orders + find(b, id);
                 }
-                *o = (Order){id, at, size, 0, b->event};
+                *o = (Order){id, ts, at, size, 0, b->event};
                 b->live++;
                 touch(b, at)->add += size;
                 join(b, at, size);
@@ -219,7 +234,10 @@ static inline __attribute__((always_inline)) void run(Book *b, const uint64_t *w
                 int32_t grown = size - qty + fill;
                 l->fill += fill;
                 if (grown > 0) l->add += grown;
-                else l->pull -= grown;
+                else {
+                    l->pull -= grown;
+                    if (ts - o->enter_ns >= b->rest_ns) l->pull_rest -= grown;
+                }
                 l->depth += size - qty;
             } else {
                 if (action == 'A') fill = 0, at = 2 * tick + side; /* an A of a known id pulls the old one */
@@ -227,6 +245,8 @@ static inline __attribute__((always_inline)) void run(Book *b, const uint64_t *w
                 l->fill += fill;
                 l->add += fill - shown;
                 l->pull += qty - shown;
+                if (ts - o->enter_ns >= b->rest_ns) l->pull_rest += qty - shown;
+                o->enter_ns = ts;
                 leave(b, old, qty);
                 touch(b, at)->add += size;
                 join(b, at, size);
@@ -245,6 +265,7 @@ static inline __attribute__((always_inline)) void run(Book *b, const uint64_t *w
             l->fill += fill;
             l->add += fill - shown;
             l->pull += gone - shown;
+            if (ts - o->enter_ns >= b->rest_ns) l->pull_rest += gone - shown;
             o->fill = 0;
             if (gone == o->qty) {
                 int32_t at = o->level;
@@ -268,22 +289,23 @@ static inline __attribute__((always_inline)) void run(Book *b, const uint64_t *w
         case 'T':
             b->has_trade = 1;
             b->aggressor = id;
+            b->now.trades++;
+            if ((packed >> 56) == 'B') b->now.buy += size;
+            else if ((packed >> 56) == 'A') b->now.sell += size;
+            if ((int64_t)w[3] > 0) b->now.last_trade = (int64_t)w[3];
             break;
         case 'R':
             clear(b);
             break;
         }
-        if (flags & F_LAST) {
-            b->event++;
-            b->has_trade = 0;
-        }
+        if (flags & F_LAST && !(flags & F_SNAPSHOT)) end_event(b);
     }
     if (b->window_end) close_window(b, keep_totals);
 }
 
 /* ---- the door ------------------------------------------------------------------------------------------ */
 
-Book *book_new(int64_t tick_int, int64_t first_tick, Row *rows, int64_t room) {
+Book *book_new(int64_t tick_int, int64_t first_tick, int64_t rest_ns, Row *rows, int64_t room) {
     Book *b = calloc(1, sizeof(Book));
     b->mask = (1 << 15) - 1;
     b->shift = 64 - 15;
@@ -291,10 +313,11 @@ Book *book_new(int64_t tick_int, int64_t first_tick, Row *rows, int64_t room) {
     b->ticks = 8192;
     b->base = first_tick - b->ticks / 2;
     b->levels = calloc(2 * b->ticks, sizeof(Level));
-    b->totals = calloc(6 * b->ticks, sizeof(int64_t));
+    b->totals = calloc(8 * b->ticks, sizeof(int64_t));
     b->touched = calloc(2 * b->ticks, sizeof(int32_t));
     b->tick_int = tick_int;
     b->event = 1;
+    b->rest_ns = rest_ns;
     b->rows = rows;
     b->room = room;
     clear(b);
@@ -325,11 +348,11 @@ int64_t book_run_with_totals(Book *b, const uint64_t *words, int64_t n, uint32_t
 int64_t book_ticks(const Book *b) { return b->ticks; }
 int64_t book_orders(const Book *b) { return b->live; }
 
-/* Copies what a caller may look at: price, depth, add, pull, fill of every tick and side, [2 * ticks][5]. */
+/* Copies what a caller may look at: price, depth, add, pull, pull_rest, fill of every tick and side: [2 * ticks][6]. */
 void book_levels(const Book *b, int64_t *out) {
-    for (int64_t at = 0; at < 2 * b->ticks; at++, out += 5) {
+    for (int64_t at = 0; at < 2 * b->ticks; at++, out += 6) {
         out[0] = (b->base + (at >> 1)) * b->tick_int;
         out[1] = b->levels[at].depth;
-        memcpy(out + 2, b->totals + 3 * at, 3 * sizeof(int64_t));
+        memcpy(out + 2, b->totals + 4 * at, 4 * sizeof(int64_t));
     }
 }

@@ -117,7 +117,8 @@ class ExactQuantiles:
         self.count = 0
         """values of the stream"""
         self.passes = 0
-        self._limit = max(limit, 2)
+        # room for one more step of leading bits, so that every pass narrows what the one before found
+        self._limit = max(limit, 1 << _SHORTEN_BITS)
         self._counters = [_Counter(0, _LAST_KEY, 0, self._limit)]
         self._seen = 0
         self._found: dict[int, float] = {}

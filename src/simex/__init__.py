@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simex.errors import SimexError
     from simex.day import SimResult, simulate
+    from simex.errors import SimexError
 
 __all__ = ["SimResult", "SimexError", "simulate"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import databento_dbn as dbn
+import databento_dbn
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +33,7 @@ Ints = npt.NDArray[np.int64]
 Progress = Callable[[float, float, str], None]
 """called with (seconds simulated, seconds in all, what is being made)"""
 
+dbn: Any = databento_dbn  # its stub types enum members as plain values
 VERSION: Final = "1"
 """of the generator: another version may write other bytes for the same seed"""
 PRESETS: Final = {
@@ -91,9 +92,10 @@ def simulate(
 ) -> SimResult:
     """Writes the synthetic day `date` into `out` (exchange.md part B). Same arguments, same bytes.
 
-    preset: tiny (120 s), small (30 min) or session (24 h); start "HH:MM:SS" UTC moves the stretch; rate_factor
-    scales the records of the future; layout modern, legacy or legacy-168; with_ names of EXTRAS; faults names of
-    `simex.faults.NAMES`. force replaces files that an earlier truth_meta.json of simex lists, never others.
+    preset: tiny (120 s), small (30 min) or session (24 h); start "HH:MM:SS" UTC moves the stretch;
+    rate_factor scales the records of the future; layout modern, legacy or legacy-168; with_ names of EXTRAS;
+    faults names of `simex.faults.NAMES`. force replaces files that an earlier
+    truth_meta.json of simex lists, never others.
 
     Raises SimexError for a request that cannot be met and for a folder that cannot be written.
     """
@@ -114,7 +116,8 @@ def simulate(
     except OSError as error:
         reason = error.strerror or str(error)
         raise SimexError(
-            f"cannot write the simulated day into {target}: {reason}; nothing was left behind; choose a folder with room and write access"
+            f"cannot write the simulated day into {target}: {reason}; nothing was left behind; "
+            "choose a folder with room and write access"
         ) from error
     return SimResult(paths, target / "truth" / truth_name, meta)
 
@@ -187,7 +190,8 @@ def _span(date: dt.date, preset: str, start: str | None) -> Span:
     if end > last or end - begin < 60:
         closes = f"{last // 3600:02d}:00 UTC"
         raise SimexError(
-            f"preset {preset} from {begin // 3600:02d}:{begin // 60 % 60:02d} runs beyond the day's last trading at {closes}; choose an earlier start"
+            f"preset {preset} from {begin // 3600:02d}:{begin // 60 % 60:02d} runs beyond "
+            f"the day's last trading at {closes}; choose an earlier start"
         )
     return Span(date, begin, end)
 
@@ -215,11 +219,13 @@ def _allowed_to_replace(target: Path, stem: str, truth_name: str, *, force: bool
     foreign = sorted(set(present) - set(listed))
     if foreign:
         raise SimexError(
-            f"{target / foreign[0]} exists and no truth_meta.json of simex lists it; move it away or choose another --out"
+            f"{target / foreign[0]} exists and no truth_meta.json of simex lists it; "
+            "move it away or choose another --out"
         )
     if not force:
         raise SimexError(
-            f"{target} already holds a simulated {truth_name[3:]}; pass --force to replace it or choose another --out"
+            f"{target} already holds a simulated {truth_name[3:]}; "
+            "pass --force to replace it or choose another --out"
         )
     return [name for name in listed if (target / name).exists()]
 
@@ -323,7 +329,7 @@ def _produce(request: _Request, work: Path, stem: str, progress: Progress) -> di
 
 @dataclass(frozen=True)
 class _FuturesDay:
-    """microprice int64[quarter seconds]: at the start of each quarter, in 1e-9; 0 where the book is crossed."""
+    """microprice int64[quarter seconds]: at the start of each quarter, 1e-9; 0 where the book is crossed."""
 
     microprice: Ints
 
@@ -560,8 +566,15 @@ def _statistics(span: Span, chain: chain_options.Chain | None, version: int) -> 
     items.append(
         (span.start_ns + 560_000, ESH6.instrument_id, kinds.OPEN_INTEREST, 2_104_331, UNDEF_PRICE, 0)
     )
-    noise = (kinds.OPENING_PRICE, kinds.SETTLEMENT_PRICE, kinds.TRADING_SESSION_LOW_PRICE, kinds.TRADING_SESSION_HIGH_PRICE,
-             kinds.CLEARED_VOLUME, kinds.LOWEST_OFFER, kinds.HIGHEST_BID)  # fmt: skip
+    noise = (
+        kinds.OPENING_PRICE,
+        kinds.SETTLEMENT_PRICE,
+        kinds.TRADING_SESSION_LOW_PRICE,
+        kinds.TRADING_SESSION_HIGH_PRICE,
+        kinds.CLEARED_VOLUME,
+        kinds.LOWEST_OFFER,
+        kinds.HIGHEST_BID,
+    )
     if chain is not None:
         for number, ts_recv, figure in _announcements(span, chain):
             items.append((ts_recv, number, kinds.OPEN_INTEREST, figure, UNDEF_PRICE, 1))
@@ -577,11 +590,18 @@ def _statistics(span: Span, chain: chain_options.Chain | None, version: int) -> 
     items.sort(key=lambda item: item[:2])
     return [
         reference.statistic(
-            version, number, ts_recv, kind, quantity=quantity, price=value, ts_ref_ns=ref, sequence=900_000 + 3 * i,
+            version,
+            number,
+            ts_recv,
+            kind,
+            quantity=quantity,
+            price=value,
+            ts_ref_ns=ref,
+            sequence=900_000 + 3 * i,
             channel_id=channel,
         )
         for i, (ts_recv, number, kind, quantity, value, channel) in enumerate(items)
-    ]  # fmt: skip
+    ]
 
 
 def _status(span: Span) -> list[bytes]:

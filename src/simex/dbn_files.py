@@ -44,13 +44,14 @@ def metadata(
 ) -> bytes:
     """Encoded DBN header. `not_found` carries the marker that tells every reader the data are simulated."""
     tomorrow = date + dt.timedelta(days=1)
-    header = dbn.Metadata(
+    package: Any = dbn  # its stub types enum members as plain values
+    header = package.Metadata(
         dataset=DATASET,
         start=start_ns,
         end=end_ns,
-        stype_in=dbn.SType.RAW_SYMBOL,
-        stype_out=dbn.SType.INSTRUMENT_ID,
-        schema=dbn.Schema.from_str(schema),
+        stype_in=package.SType.RAW_SYMBOL,
+        stype_out=package.SType.INSTRUMENT_ID,
+        schema=package.Schema.from_str(schema),
         symbols=symbols,
         partial=[],
         not_found=[MARKER],

@@ -10,24 +10,28 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from simex.feed import Words
+
+Mask = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
 
 _ACTION_SHIFT: Final = 48
 
 
-def _is(words: Words, action: str) -> np.ndarray:  # type: ignore[type-arg]  # a mask
-    return (words[:, 4] >> _ACTION_SHIFT & 255) == ord(action)
+def _is(words: Words, action: str) -> Mask:
+    return np.asarray((words[:, 4] >> _ACTION_SHIFT & 255) == ord(action))
 
 
-def _is_single(words: Words) -> np.ndarray:  # type: ignore[type-arg]  # a mask
+def _is_single(words: Words) -> Mask:
     last = (words[:, 4] >> 39 & 1) == 1
-    return last & np.append(True, last[:-1])
+    return np.asarray(last & np.append(True, last[:-1]))
 
 
-def _every(mask: np.ndarray, n: int) -> np.ndarray:  # type: ignore[type-arg]  # rows
+def _every(mask: Mask, n: int) -> Rows:
     rows = np.flatnonzero(mask)
-    return rows[n // 2 :: n]
+    return np.asarray(rows[min(n // 2, max(len(rows) - 1, 0)) :: n])
 
 
 def drop_cancel(words: Words) -> tuple[Words, int]:

@@ -1,4 +1,4 @@
-"""Words of the feed, typed anew from the exchange's documentation: simex shares no module with the pipeline."""
+"""Words of the feed, typed anew from documentation: simex shares no module with the pipeline."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ LAYOUTS: Final = ("modern", "legacy", "legacy-168")
 
 
 def thresholds() -> Ints:
-    """int64[P_SIZE]: the calibrated choices of the agents (exchange.md B2, tuned on B9 with `simex.likeness`).
+    """int64[P_SIZE]: the choices of the agents (exchange.md B2), calibrated on B9 with `simex.likeness`.
 
     Probabilities in 2^-32, times in ns. Where two rows of one choice follow each other they are cumulative.
     """
@@ -52,7 +52,7 @@ def thresholds() -> Ints:
         k.P_CHILD_T_ADD: 0.54,
         k.P_CHILD_T_MOVE: 0.79,
         k.P_CHILD_T_TRADE: 0.91,
-        k.P_FAST: 0.385,
+        k.P_FAST: 0.36,
         k.P_MIDDLE: 0.9,
         k.P_INSIDE: 0.7,
         k.P_TOUCH: 0.60,
@@ -112,7 +112,7 @@ class MarketPlan:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A stretch of the day: records as words, truth rows of levels and windows, quarter-second microprice, log."""
+    """A stretch of the day: records, truth rows of levels and windows, quarter-second microprice, log."""
 
     words: Words
     levels: Ints
@@ -169,7 +169,7 @@ class Market:
         g[k.G_DELTA] = 15_300
         g[k.G_PHASE] = plan.phase
         g[k.G_LAST_TRADE] = -(1 << 40)
-        g[k.G_KAPPA] = int(3.4 * 65536)
+        g[k.G_KAPPA] = 8 * 65536  # records per immigrant, about; the controller finds it
         g[k.G_LOGGING] = int(logging)
         for i, (start, end) in enumerate(plan.silent):
             g[k.G_SILENT + 2 * i], g[k.G_SILENT + 2 * i + 1] = start, end
@@ -263,8 +263,9 @@ class Market:
         """Yields chunks until every event before t_stop_ns has happened."""
         while True:
             status = k.run(
-                self._g, self._o, self._l, self._k, self._e, self._x, self._ev, self._d, self._tables, self._p,
-                self.plan.rates, self._script, self._h, self._q, self._b, self._tl, self._tw, self._mp, t_stop_ns,
+                self._g, self._o, self._l, self._k, self._e, self._x, self._ev, self._d, self._tables,
+                self._p, self.plan.rates, self._script, self._h, self._q, self._b, self._tl, self._tw,
+                self._mp, t_stop_ns,
             )  # fmt: skip
             if status == k.NEED_DRAWS:
                 self._refill()
@@ -332,7 +333,7 @@ class Market:
 
 
 def snapshot_records(orders: Ints, market: Market, layout: str, ts_recv_ns: int) -> npt.NDArray[Any]:
-    """`modern`: R, adds by ts_event, last one 168. `legacy`: bids from the best, then asks, one ts_event, all 40."""
+    """`modern`: R, adds by ts_event, last 168. `legacy`: bids from the best, then asks, one ts_event."""
     instrument = market.instrument
     modern = layout == "modern"
     if not modern:

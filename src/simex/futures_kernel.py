@@ -14,7 +14,7 @@ Laws.
 
 Everything that calls each other lives in this file: numba does not notice a change in an imported kernel.
 Side 0 is the bid, 1 the ask. `tick` counts from the bottom of a ladder of LADDER_TICKS levels.
-Arrays (all int64): G scalars, O orders [slot, field], L levels [side * LADDER_TICKS + tick, field], K levels
+Arrays (all int64): G scalars, U orders [slot, field], L levels [side * LADDER_TICKS + tick, field], K levels
 touched in this second, E records as seven words of 8 bytes, X log of orders and plants, EV orders hit in this
 event, D random words [class, n], T quantile tables, P thresholds, R rates per second, S script of the plants,
 H heads and bitmap of the calendar queue, Q its items, B pools of movable orders, TL and TW truth per
@@ -137,7 +137,7 @@ G_STOPS: Final = 72  # up to 64 indices into the script
 G_DRAW: Final = 136  # next word per class
 G_SIZE: Final = 152
 
-# --- O: orders ----------------------------------------------------------------------------------------
+# --- U: orders ----------------------------------------------------------------------------------------
 (
     O_ID,
     O_SIDE,
@@ -407,21 +407,21 @@ def _book(G, L, K, level, why, qty):  # type: ignore[no-untyped-def]
 
 
 @_helper
-def _append(G, O, L, K, slot):  # type: ignore[no-untyped-def]
+def _append(G, U, L, K, slot):  # type: ignore[no-untyped-def]
     """Puts an order at the back of the queue of its level."""
-    side = O[slot, O_SIDE]
-    tick = O[slot, O_TICK]
+    side = U[slot, O_SIDE]
+    tick = U[slot, O_TICK]
     level = side * LADDER_TICKS + tick
     _touch(G, L, K, level)
     tail = L[level, L_TAIL]
-    O[slot, O_PREV] = tail
-    O[slot, O_NEXT] = -1
+    U[slot, O_PREV] = tail
+    U[slot, O_NEXT] = -1
     if tail < 0:
         L[level, L_HEAD] = slot
     else:
-        O[tail, O_NEXT] = slot
+        U[tail, O_NEXT] = slot
     L[level, L_TAIL] = slot
-    L[level, L_QTY] += O[slot, O_QTY]
+    L[level, L_QTY] += U[slot, O_QTY]
     L[level, L_COUNT] += 1
     if side == 0:
         G[G_BID] = max(G[G_BID], tick)
@@ -430,23 +430,23 @@ def _append(G, O, L, K, slot):  # type: ignore[no-untyped-def]
 
 
 @_helper
-def _detach(G, O, L, K, slot):  # type: ignore[no-untyped-def]
+def _detach(G, U, L, K, slot):  # type: ignore[no-untyped-def]
     """Takes an order out of the queue of its level and finds the next best price when the level empties."""
-    side = O[slot, O_SIDE]
-    tick = O[slot, O_TICK]
+    side = U[slot, O_SIDE]
+    tick = U[slot, O_TICK]
     level = side * LADDER_TICKS + tick
     _touch(G, L, K, level)
-    before = O[slot, O_PREV]
-    after = O[slot, O_NEXT]
+    before = U[slot, O_PREV]
+    after = U[slot, O_NEXT]
     if before < 0:
         L[level, L_HEAD] = after
     else:
-        O[before, O_NEXT] = after
+        U[before, O_NEXT] = after
     if after < 0:
         L[level, L_TAIL] = before
     else:
-        O[after, O_PREV] = before
-    L[level, L_QTY] -= O[slot, O_QTY]
+        U[after, O_PREV] = before
+    L[level, L_QTY] -= U[slot, O_QTY]
     L[level, L_COUNT] -= 1
     if L[level, L_COUNT] > 0:
         return
@@ -462,113 +462,113 @@ def _detach(G, O, L, K, slot):  # type: ignore[no-untyped-def]
 
 
 @_helper
-def _new_order(G, O, side, tick, qty, hidden, owner):  # type: ignore[no-untyped-def]
+def _new_order(G, U, side, tick, qty, hidden, owner):  # type: ignore[no-untyped-def]
     """A fresh slot and order id; the order is not in the book yet."""
     slot = G[G_FREE]
-    G[G_FREE] = O[slot, O_NEXT]
+    G[G_FREE] = U[slot, O_NEXT]
     G[G_N_FREE] -= 1
     G[G_HIGH] = max(G[G_HIGH], slot + 1)
     G[G_NEXT_ID] += 1 + (G[G_NOW] & 1)
-    O[slot, O_ID] = G[G_NEXT_ID]
-    O[slot, O_SIDE] = side
-    O[slot, O_TICK] = tick
-    O[slot, O_QTY] = qty
-    O[slot, O_HIDDEN] = hidden
-    O[slot, O_PEAK] = qty
-    O[slot, O_OWNER] = owner
-    O[slot, O_PUBLISHED] = qty
-    O[slot, O_T_PRIORITY] = G[G_NOW]
-    O[slot, O_SEQ] = G[G_SEQ]
-    O[slot, O_POOL] = 0
-    O[slot, O_PLANT] = 0
-    O[slot, O_EVENT] = 0
+    U[slot, O_ID] = G[G_NEXT_ID]
+    U[slot, O_SIDE] = side
+    U[slot, O_TICK] = tick
+    U[slot, O_QTY] = qty
+    U[slot, O_HIDDEN] = hidden
+    U[slot, O_PEAK] = qty
+    U[slot, O_OWNER] = owner
+    U[slot, O_PUBLISHED] = qty
+    U[slot, O_T_PRIORITY] = G[G_NOW]
+    U[slot, O_SEQ] = G[G_SEQ]
+    U[slot, O_POOL] = 0
+    U[slot, O_PLANT] = 0
+    U[slot, O_EVENT] = 0
     return slot
 
 
 @_helper
-def _into_pool(G, O, B, slot, pool):  # type: ignore[no-untyped-def]
+def _into_pool(G, U, B, slot, pool):  # type: ignore[no-untyped-def]
     n = G[G_POOL_NEAR + pool]
     if n >= B.shape[1]:
         return
     B[pool, n] = slot
     G[G_POOL_NEAR + pool] = n + 1
-    O[slot, O_POOL] = n + 1 if pool == 0 else -(n + 1)
+    U[slot, O_POOL] = n + 1 if pool == 0 else -(n + 1)
 
 
 @_helper
-def _release(G, O, B, slot):  # type: ignore[no-untyped-def]
+def _release(G, U, B, slot):  # type: ignore[no-untyped-def]
     """Frees the slot of an order that has left the book."""
-    at = O[slot, O_POOL]
+    at = U[slot, O_POOL]
     if at != 0:
         pool = 0 if at > 0 else 1
         at = abs(at) - 1
         last = G[G_POOL_NEAR + pool] - 1
         moved = B[pool, last]
         B[pool, at] = moved
-        O[moved, O_POOL] = at + 1 if pool == 0 else -(at + 1)
+        U[moved, O_POOL] = at + 1 if pool == 0 else -(at + 1)
         G[G_POOL_NEAR + pool] = last
-    O[slot, O_POOL] = 0
-    O[slot, O_ID] = 0
-    O[slot, O_GEN] += 1
-    O[slot, O_NEXT] = G[G_FREE]
+    U[slot, O_POOL] = 0
+    U[slot, O_ID] = 0
+    U[slot, O_GEN] += 1
+    U[slot, O_NEXT] = G[G_FREE]
     G[G_FREE] = slot
     G[G_N_FREE] += 1
 
 
 @_helper
-def _rest(G, O, L, K, E, X, slot):  # type: ignore[no-untyped-def]
+def _rest(G, U, L, K, E, X, slot):  # type: ignore[no-untyped-def]
     """Enters a new order: queue, truth, record A."""
-    side = O[slot, O_SIDE]
-    tick = O[slot, O_TICK]
-    qty = O[slot, O_QTY]
-    _append(G, O, L, K, slot)
+    side = U[slot, O_SIDE]
+    tick = U[slot, O_TICK]
+    qty = U[slot, O_QTY]
+    _append(G, U, L, K, slot)
     _book(G, L, K, side * LADDER_TICKS + tick, L_ADDED, qty)
-    _emit(G, E, ACTION_A, side, O[slot, O_ID], tick, qty)
-    O[slot, O_SEQ] = G[G_SEQ]
-    _log(G, X, LOG_ENTER, O[slot, O_ID], side, tick, qty, O[slot, O_HIDDEN], O[slot, O_OWNER])
+    _emit(G, E, ACTION_A, side, U[slot, O_ID], tick, qty)
+    U[slot, O_SEQ] = G[G_SEQ]
+    _log(G, X, LOG_ENTER, U[slot, O_ID], side, tick, qty, U[slot, O_HIDDEN], U[slot, O_OWNER])
 
 
 @_helper
-def _remove(G, O, L, K, E, X, B, slot, reason):  # type: ignore[no-untyped-def]
+def _remove(G, U, L, K, E, X, B, slot, reason):  # type: ignore[no-untyped-def]
     """Cancels a resting order: queue, truth, record C."""
-    side = O[slot, O_SIDE]
-    tick = O[slot, O_TICK]
-    _book(G, L, K, side * LADDER_TICKS + tick, L_PULLED, O[slot, O_QTY])
-    _detach(G, O, L, K, slot)
-    _emit(G, E, ACTION_C, side, O[slot, O_ID], tick, O[slot, O_PUBLISHED])
-    _log(G, X, LOG_LEAVE, O[slot, O_ID], side, tick, O[slot, O_QTY], O[slot, O_HIDDEN], reason)
-    _release(G, O, B, slot)
+    side = U[slot, O_SIDE]
+    tick = U[slot, O_TICK]
+    _book(G, L, K, side * LADDER_TICKS + tick, L_PULLED, U[slot, O_QTY])
+    _detach(G, U, L, K, slot)
+    _emit(G, E, ACTION_C, side, U[slot, O_ID], tick, U[slot, O_PUBLISHED])
+    _log(G, X, LOG_LEAVE, U[slot, O_ID], side, tick, U[slot, O_QTY], U[slot, O_HIDDEN], reason)
+    _release(G, U, B, slot)
 
 
 @_helper
-def _change(G, O, L, K, E, X, slot, tick, qty):  # type: ignore[no-untyped-def]
-    """Modifies a resting order that stays passive: price, size or both. Only a smaller size keeps its place."""
-    side = O[slot, O_SIDE]
+def _change(G, U, L, K, E, X, slot, tick, qty):  # type: ignore[no-untyped-def]
+    """Modifies an order that stays passive: price, size or both. Only a smaller size keeps its place."""
+    side = U[slot, O_SIDE]
     base = side * LADDER_TICKS
-    old_tick = O[slot, O_TICK]
-    old_qty = O[slot, O_QTY]
+    old_tick = U[slot, O_TICK]
+    old_qty = U[slot, O_QTY]
     if tick != old_tick:
         _book(G, L, K, base + old_tick, L_OUT, old_qty)
-        _detach(G, O, L, K, slot)
-        O[slot, O_TICK] = tick
-        O[slot, O_QTY] = qty
-        _append(G, O, L, K, slot)
+        _detach(G, U, L, K, slot)
+        U[slot, O_TICK] = tick
+        U[slot, O_QTY] = qty
+        _append(G, U, L, K, slot)
         _book(G, L, K, base + tick, L_IN, qty)
-        O[slot, O_T_PRIORITY] = G[G_NOW]
+        U[slot, O_T_PRIORITY] = G[G_NOW]
     elif qty < old_qty:
         _book(G, L, K, base + tick, L_PULLED, old_qty - qty)
-        O[slot, O_QTY] = qty
+        U[slot, O_QTY] = qty
         L[base + tick, L_QTY] -= old_qty - qty
     else:
         _book(G, L, K, base + tick, L_ADDED, qty - old_qty)
-        _detach(G, O, L, K, slot)
-        O[slot, O_QTY] = qty
-        _append(G, O, L, K, slot)
-        O[slot, O_T_PRIORITY] = G[G_NOW]
-    O[slot, O_PUBLISHED] = qty
-    _emit(G, E, ACTION_M, side, O[slot, O_ID], tick, qty)
-    O[slot, O_SEQ] = G[G_SEQ]
-    _log(G, X, LOG_REPRICE, O[slot, O_ID], side, tick, qty, O[slot, O_HIDDEN], O[slot, O_OWNER])
+        _detach(G, U, L, K, slot)
+        U[slot, O_QTY] = qty
+        _append(G, U, L, K, slot)
+        U[slot, O_T_PRIORITY] = G[G_NOW]
+    U[slot, O_PUBLISHED] = qty
+    _emit(G, E, ACTION_M, side, U[slot, O_ID], tick, qty)
+    U[slot, O_SEQ] = G[G_SEQ]
+    _log(G, X, LOG_REPRICE, U[slot, O_ID], side, tick, qty, U[slot, O_HIDDEN], U[slot, O_OWNER])
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -576,13 +576,13 @@ def _change(G, O, L, K, E, X, slot, tick, qty):  # type: ignore[no-untyped-def]
 
 
 @_helper
-def _hit(G, O, L, K, E, EV, slot, f, trade, side, tick):  # type: ignore[no-untyped-def]
+def _hit(G, U, L, K, E, EV, slot, f, trade, side, tick):  # type: ignore[no-untyped-def]
     """Fills f lots of a resting order and shows an iceberg's next slice. `tick` is the trade price."""
-    at = O[slot, O_EVENT] - G[G_EVENT_NO] * EV_ROWS
+    at = U[slot, O_EVENT] - G[G_EVENT_NO] * EV_ROWS
     if at < 0 or at >= EV_ROWS:
         at = G[G_N_EV]
         G[G_N_EV] = at + 1
-        O[slot, O_EVENT] = G[G_EVENT_NO] * EV_ROWS + at
+        U[slot, O_EVENT] = G[G_EVENT_NO] * EV_ROWS + at
         EV[at, EV_SLOT] = slot
         EV[at, EV_KIND] = EV_FILL
         EV[at, EV_TRADE] = -1
@@ -590,26 +590,26 @@ def _hit(G, O, L, K, E, EV, slot, f, trade, side, tick):  # type: ignore[no-unty
         E[EV[at, EV_RECORD], 4] += f
     else:
         EV[at, EV_TRADE] = trade
-        EV[at, EV_RECORD] = _emit(G, E, ACTION_F, side, O[slot, O_ID], tick, f)
+        EV[at, EV_RECORD] = _emit(G, E, ACTION_F, side, U[slot, O_ID], tick, f)
         G[G_N_F] += 1
-    level = O[slot, O_SIDE] * LADDER_TICKS + O[slot, O_TICK]
+    level = U[slot, O_SIDE] * LADDER_TICKS + U[slot, O_TICK]
     _book(G, L, K, level, L_FILLED, f)
-    O[slot, O_QTY] -= f
+    U[slot, O_QTY] -= f
     L[level, L_QTY] -= f
-    if O[slot, O_QTY] > 0:
+    if U[slot, O_QTY] > 0:
         return
-    slice_qty = min(O[slot, O_PEAK], O[slot, O_HIDDEN])
-    _detach(G, O, L, K, slot)
+    slice_qty = min(U[slot, O_PEAK], U[slot, O_HIDDEN])
+    _detach(G, U, L, K, slot)
     if slice_qty > 0:
-        O[slot, O_HIDDEN] -= slice_qty
-        O[slot, O_QTY] = slice_qty
-        _append(G, O, L, K, slot)
+        U[slot, O_HIDDEN] -= slice_qty
+        U[slot, O_QTY] = slice_qty
+        _append(G, U, L, K, slot)
         _book(G, L, K, level, L_ADDED, slice_qty)
-        O[slot, O_T_PRIORITY] = G[G_NOW]
+        U[slot, O_T_PRIORITY] = G[G_NOW]
 
 
 @_helper
-def _match(G, O, L, K, E, EV, side, limit, qty, order_id, owner, own_leg):  # type: ignore[no-untyped-def]
+def _match(G, U, L, K, E, EV, side, limit, qty, order_id, owner, own_leg):  # type: ignore[no-untyped-def]
     """An aggressor of `side` takes up to qty lots at prices up to limit; one T per price level.
 
     With own_leg the aggressor is a resting order that was modified: its own F comes first.
@@ -626,26 +626,26 @@ def _match(G, O, L, K, E, EV, side, limit, qty, order_id, owner, own_leg):  # ty
         done = 0
         while qty > 0 and L[level, L_HEAD] >= 0 and G[G_N_EV] < EV_ROWS - 32:
             slot = L[level, L_HEAD]
-            if O[slot, O_OWNER] == owner and owner > 0:
-                if O[slot, O_EVENT] // EV_ROWS == G[G_EVENT_NO]:
+            if U[slot, O_OWNER] == owner and owner > 0:
+                if U[slot, O_EVENT] // EV_ROWS == G[G_EVENT_NO]:
                     break  # it was filled in this event already: rather stop than split its story
                 at = G[G_N_EV]
                 G[G_N_EV] = at + 1
-                O[slot, O_EVENT] = G[G_EVENT_NO] * EV_ROWS + at
+                U[slot, O_EVENT] = G[G_EVENT_NO] * EV_ROWS + at
                 EV[at, EV_SLOT] = slot
                 EV[at, EV_KIND] = EV_SELF_MATCH
-                _book(G, L, K, level, L_PULLED, O[slot, O_QTY])
-                _detach(G, O, L, K, slot)
+                _book(G, L, K, level, L_PULLED, U[slot, O_QTY])
+                _detach(G, U, L, K, slot)
                 continue
-            f = min(qty, O[slot, O_QTY])
-            _hit(G, O, L, K, E, EV, slot, f, trade, opposite, tick)
+            f = min(qty, U[slot, O_QTY])
+            _hit(G, U, L, K, E, EV, slot, f, trade, opposite, tick)
             qty -= f
             done += f
         if done == 0:
-            G[G_N] = trade  # only own orders stood there: no trade happened
-            if L[level, L_HEAD] >= 0:
-                break
-            continue
+            G[G_N] = (
+                trade  # only own orders stood there: they are withdrawn, and no trade happens behind them
+            )
+            break
         E[trade, 4] += done
         if own_leg:
             E[leg, 4] += done
@@ -661,7 +661,7 @@ def _match(G, O, L, K, E, EV, side, limit, qty, order_id, owner, own_leg):  # ty
 
 
 @_helper
-def _trigger_stops(G, O, L, K, E, X, EV, S, first):  # type: ignore[no-untyped-def]
+def _trigger_stops(G, U, L, K, E, X, EV, S, first):  # type: ignore[no-untyped-def]
     """Stops reached by this event's trades become aggressors inside it, each in a packet of its own."""
     fired = True
     while fired:
@@ -679,96 +679,96 @@ def _trigger_stops(G, O, L, K, E, X, EV, S, first):  # type: ignore[no-untyped-d
             G[G_SEQ] += 1
             limit = S[row, S_TICK] + (40 if side == 0 else -40)
             _log(G, X, LOG_PLANT, S[row, S_PLANT], side, S[row, S_TICK], S[row, S_QTY], 0, OP_STOP)
-            _match(G, O, L, K, E, EV, side, limit, S[row, S_QTY], S[row, S_ARG], 0, False)
+            _match(G, U, L, K, E, EV, side, limit, S[row, S_QTY], S[row, S_ARG], 0, False)
     while G[G_N_STOP] > 0 and G[G_STOPS + G[G_N_STOP] - 1] < 0:
         G[G_N_STOP] -= 1
 
 
 @_helper
-def _settle(G, O, L, K, E, X, B, EV):  # type: ignore[no-untyped-def]
+def _settle(G, U, L, K, E, X, B, EV):  # type: ignore[no-untyped-def]
     """The C and M block: what the fills did to the resting orders."""
     for at in range(G[G_N_EV]):
         slot = EV[at, EV_SLOT]
-        side = O[slot, O_SIDE]
-        tick = O[slot, O_TICK]
-        gone = EV[at, EV_KIND] == EV_SELF_MATCH or O[slot, O_QTY] == 0
+        side = U[slot, O_SIDE]
+        tick = U[slot, O_TICK]
+        gone = EV[at, EV_KIND] == EV_SELF_MATCH or U[slot, O_QTY] == 0
         if gone:
             reason = END_SELF_MATCH if EV[at, EV_KIND] == EV_SELF_MATCH else END_FILLED
-            _emit(G, E, ACTION_C, side, O[slot, O_ID], tick, O[slot, O_PUBLISHED])
-            _log(G, X, LOG_LEAVE, O[slot, O_ID], side, tick, O[slot, O_QTY], O[slot, O_HIDDEN], reason)
-            _release(G, O, B, slot)
+            _emit(G, E, ACTION_C, side, U[slot, O_ID], tick, U[slot, O_PUBLISHED])
+            _log(G, X, LOG_LEAVE, U[slot, O_ID], side, tick, U[slot, O_QTY], U[slot, O_HIDDEN], reason)
+            _release(G, U, B, slot)
         else:
-            O[slot, O_PUBLISHED] = O[slot, O_QTY]
-            _emit(G, E, ACTION_M, side, O[slot, O_ID], tick, O[slot, O_QTY])
-            O[slot, O_SEQ] = G[G_SEQ]
+            U[slot, O_PUBLISHED] = U[slot, O_QTY]
+            _emit(G, E, ACTION_M, side, U[slot, O_ID], tick, U[slot, O_QTY])
+            U[slot, O_SEQ] = G[G_SEQ]
     G[G_N_EV] = 0
 
 
 @_helper
-def _aggress(G, O, L, K, E, X, B, EV, D, T, P, S, t, side, limit, qty, owner, rests):  # type: ignore[no-untyped-def]
-    """Event: a marketable order. Its remainder rests at the limit when `rests`. Returns a resting slot or -1."""
+def _aggress(G, U, L, K, E, X, B, EV, D, T, P, S, t, side, limit, qty, owner, rests):  # type: ignore[no-untyped-def]
+    """Event: a marketable order. Its remainder rests at the limit when `rests`. Returns its slot or -1."""
     u = _uniform(G, D, C_FEED)
     _begin(G, D, T, P, t, 60_000 + (u >> 15))
     G[G_NEXT_ID] += 1
     order_id = G[G_NEXT_ID]
     first = G[G_N]
-    left = _match(G, O, L, K, E, EV, side, limit, qty, order_id, owner, False)
-    _trigger_stops(G, O, L, K, E, X, EV, S, first)
+    left = _match(G, U, L, K, E, EV, side, limit, qty, order_id, owner, False)
+    _trigger_stops(G, U, L, K, E, X, EV, S, first)
     if G[G_N] > first:
         _next_packet(G, D, T, 1)
     crossing = G[G_ASK] <= limit if side == 0 else G[G_BID] >= limit
     resting = -1
     if left > 0 and rests and not crossing:
-        resting = _new_order(G, O, side, limit, left, 0, owner)
-        O[resting, O_ID] = order_id
+        resting = _new_order(G, U, side, limit, left, 0, owner)
+        U[resting, O_ID] = order_id
     before = resting >= 0 and u % 5 < 2
     if before:
-        _rest(G, O, L, K, E, X, resting)
-    _settle(G, O, L, K, E, X, B, EV)
+        _rest(G, U, L, K, E, X, resting)
+    _settle(G, U, L, K, E, X, B, EV)
     if resting >= 0 and not before:
-        _rest(G, O, L, K, E, X, resting)
+        _rest(G, U, L, K, E, X, resting)
     if G[G_N] > first:
         _end(G, E, FLAGS_END)
     return resting
 
 
 @_helper
-def _aggressive_modify(G, O, L, K, E, X, B, EV, D, T, P, S, t, slot, limit):  # type: ignore[no-untyped-def]
+def _aggressive_modify(G, U, L, K, E, X, B, EV, D, T, P, S, t, slot, limit):  # type: ignore[no-untyped-def]
     """Event: a resting order is modified to cross. Its remainder leaves the old price by M, else by C."""
     _begin(G, D, T, P, t, 200_000)
-    side = O[slot, O_SIDE]
-    old_level = side * LADDER_TICKS + O[slot, O_TICK]
-    old_tick = O[slot, O_TICK]
-    old_qty = O[slot, O_QTY]
+    side = U[slot, O_SIDE]
+    old_level = side * LADDER_TICKS + U[slot, O_TICK]
+    old_tick = U[slot, O_TICK]
+    old_qty = U[slot, O_QTY]
     first = G[G_N]
-    _detach(G, O, L, K, slot)
-    left = _match(G, O, L, K, E, EV, side, limit, old_qty, O[slot, O_ID], O[slot, O_OWNER], True)
-    _trigger_stops(G, O, L, K, E, X, EV, S, first)
+    _detach(G, U, L, K, slot)
+    left = _match(G, U, L, K, E, EV, side, limit, old_qty, U[slot, O_ID], U[slot, O_OWNER], True)
+    _trigger_stops(G, U, L, K, E, X, EV, S, first)
     if G[G_N] > first:
         _next_packet(G, D, T, 1)
-    _settle(G, O, L, K, E, X, B, EV)
+    _settle(G, U, L, K, E, X, B, EV)
     if left > 0:
         _book(G, L, K, old_level, L_OUT, old_qty)
-        O[slot, O_TICK] = limit
-        O[slot, O_QTY] = left
-        O[slot, O_PUBLISHED] = left
-        O[slot, O_T_PRIORITY] = G[G_NOW]
-        _append(G, O, L, K, slot)
+        U[slot, O_TICK] = limit
+        U[slot, O_QTY] = left
+        U[slot, O_PUBLISHED] = left
+        U[slot, O_T_PRIORITY] = G[G_NOW]
+        _append(G, U, L, K, slot)
         _book(G, L, K, side * LADDER_TICKS + limit, L_IN, left)
-        _emit(G, E, ACTION_M, side, O[slot, O_ID], limit, left)
-        O[slot, O_SEQ] = G[G_SEQ]
-        _log(G, X, LOG_REPRICE, O[slot, O_ID], side, limit, left, 0, O[slot, O_OWNER])
+        _emit(G, E, ACTION_M, side, U[slot, O_ID], limit, left)
+        U[slot, O_SEQ] = G[G_SEQ]
+        _log(G, X, LOG_REPRICE, U[slot, O_ID], side, limit, left, 0, U[slot, O_OWNER])
     else:
         _book(G, L, K, old_level, L_PULLED, old_qty)
-        _emit(G, E, ACTION_C, side, O[slot, O_ID], old_tick, O[slot, O_PUBLISHED])
-        _log(G, X, LOG_LEAVE, O[slot, O_ID], side, old_tick, 0, 0, END_FILLED)
-        _release(G, O, B, slot)
+        _emit(G, E, ACTION_C, side, U[slot, O_ID], old_tick, U[slot, O_PUBLISHED])
+        _log(G, X, LOG_LEAVE, U[slot, O_ID], side, old_tick, 0, 0, END_FILLED)
+        _release(G, U, B, slot)
     _end(G, E, FLAGS_END)
 
 
 @_helper
-def _auction(G, O, L, K, E, X, B, EV, D, T, P, t):  # type: ignore[no-untyped-def]
-    """Event: the opening auction. One price, one T without side, F on both sides, C at the orders' own prices."""
+def _auction(G, U, L, K, E, X, B, EV, D, T, P, t):  # type: ignore[no-untyped-def]
+    """Event: the opening auction. One price, one T without side, F on both sides, C at own prices."""
     if G[G_BID] < G[G_ASK] or G[G_BID] < 0 or G[G_ASK] >= LADDER_TICKS:
         return
     best_volume = 0
@@ -790,9 +790,9 @@ def _auction(G, O, L, K, E, X, B, EV, D, T, P, t):  # type: ignore[no-untyped-de
     while G[G_BID] >= G[G_ASK] and G[G_N_EV] < EV_ROWS - 32:
         bid = L[G[G_BID], L_HEAD]
         ask = L[LADDER_TICKS + G[G_ASK], L_HEAD]
-        f = min(O[bid, O_QTY], O[ask, O_QTY])
-        _hit(G, O, L, K, E, EV, bid, f, trade, SIDE_NONE, price)
-        _hit(G, O, L, K, E, EV, ask, f, trade, SIDE_NONE, price)
+        f = min(U[bid, O_QTY], U[ask, O_QTY])
+        _hit(G, U, L, K, E, EV, bid, f, trade, SIDE_NONE, price)
+        _hit(G, U, L, K, E, EV, ask, f, trade, SIDE_NONE, price)
         done += f
     E[trade, 4] += done
     G[G_NONE] += done
@@ -800,7 +800,7 @@ def _auction(G, O, L, K, E, X, B, EV, D, T, P, t):  # type: ignore[no-untyped-de
     G[G_N_T] += 1
     G[G_LAST_TRADE] = price
     _next_packet(G, D, T, 3)
-    _settle(G, O, L, K, E, X, B, EV)
+    _settle(G, U, L, K, E, X, B, EV)
     _end(G, E, FLAGS_AUCTION_END)
 
 
@@ -939,38 +939,38 @@ def _lean(G, R):  # type: ignore[no-untyped-def]
 
 
 @_helper
-def _mortal(G, O, L, B, D, T, P, R, H, Q, slot, distance):  # type: ignore[no-untyped-def]
+def _mortal(G, U, L, B, D, T, P, R, H, Q, slot, distance):  # type: ignore[no-untyped-def]
     """Draws the lifetime of a new order, and whether it belongs to those that are moved about."""
     second = _second(G)
     u = _uniform(G, D, C_CANCEL)
     v = _uniform(G, D, C_CANCEL)
     if distance <= 0:
         if v < P[P_NEAR_POOL]:
-            _into_pool(G, O, B, slot, 0)
+            _into_pool(G, U, B, slot, 0)
             life = ((_quantile(T, T_LN16, u) * P[P_LIFE_DEEP]) >> 16) * R[second, R_LIFE_NEAR] >> 16
         elif v < P[P_NEAR_POOL] + P[P_FLASH]:
             life = (_quantile(T, T_EXP, u) * P[P_TAU_FLASH]) >> 16
         elif v < P[P_NEAR_POOL] + P[P_FLASH] + P[P_QUICK]:
             life = (_quantile(T, T_EXP, u) * P[P_TAU_QUICK]) >> 16
         else:
-            level = O[slot, O_SIDE] * LADDER_TICKS + O[slot, O_TICK]
+            level = U[slot, O_SIDE] * LADDER_TICKS + U[slot, O_TICK]
             life = ((_quantile(T, T_LN18, u) * P[P_LIFE_TOUCH]) >> 16) * R[second, R_LIFE_NEAR] >> 16
             life = life * 45 // (30 + L[level, L_QTY] // 2)
     elif distance <= 2:
         if v < P[P_NEAR_POOL]:
-            _into_pool(G, O, B, slot, 0)
+            _into_pool(G, U, B, slot, 0)
         life = ((_quantile(T, T_LN16, u) * P[P_LIFE_NEXT]) >> 16) * R[second, R_LIFE_NEAR] >> 16
     else:
         if v < P[P_FAR_POOL]:
-            _into_pool(G, O, B, slot, 1)
+            _into_pool(G, U, B, slot, 1)
         elif v > P[P_PERSIST]:
             return
         life = ((_quantile(T, T_LN18, u) * P[P_LIFE_DEEP]) >> 16) * R[second, R_LIFE_DEEP] >> 16
-    _schedule(G, H, Q, G[G_NOW] + 1_000 + life, KIND_CANCEL, slot, O[slot, O_GEN])
+    _schedule(G, H, Q, G[G_NOW] + 1_000 + life, KIND_CANCEL, slot, U[slot, O_GEN])
 
 
 @_helper
-def _flow_add(G, O, L, K, E, X, B, D, T, P, R, H, Q, t):  # type: ignore[no-untyped-def]
+def _flow_add(G, U, L, K, E, X, B, D, T, P, R, H, Q, t):  # type: ignore[no-untyped-def]
     """Event: a passive limit order, placed by distance from its own touch, with a lifetime drawn at birth."""
     _begin(G, D, T, P, t, 0)
     second = _second(G)
@@ -1018,14 +1018,14 @@ def _flow_add(G, O, L, K, E, X, B, D, T, P, R, H, Q, t):  # type: ignore[no-unty
         qty = min(qty + 2, 5)
         hidden = 10 + (v & 31)
     owner = 1 + (_uniform(G, D, C_ADD) * P[P_OWNERS] >> 32)
-    slot = _new_order(G, O, side, tick, qty, hidden, owner)
-    _rest(G, O, L, K, E, X, slot)
+    slot = _new_order(G, U, side, tick, qty, hidden, owner)
+    _rest(G, U, L, K, E, X, slot)
     _end(G, E, FLAGS_END)
-    _mortal(G, O, L, B, D, T, P, R, H, Q, slot, distance)
+    _mortal(G, U, L, B, D, T, P, R, H, Q, slot, distance)
 
 
 @_helper
-def _flow_move(G, O, L, K, E, X, B, D, T, P, t):  # type: ignore[no-untyped-def]
+def _flow_move(G, U, L, K, E, X, B, D, T, P, t):  # type: ignore[no-untyped-def]
     """Event: a relocator modifies one of its quotes. Returns False when there is none to move."""
     u = _uniform(G, D, C_MOVE)
     pool = 0 if u < P[P_MOVE_NEAR] else 1
@@ -1035,8 +1035,8 @@ def _flow_move(G, O, L, K, E, X, B, D, T, P, t):  # type: ignore[no-untyped-def]
     if n == 0:
         return False
     slot = B[pool, _uniform(G, D, C_MOVE) * n >> 32]
-    side = O[slot, O_SIDE]
-    qty = O[slot, O_QTY]
+    side = U[slot, O_SIDE]
+    qty = U[slot, O_QTY]
     v = _uniform(G, D, C_MOVE)
     w = _uniform(G, D, C_MOVE)
     new_qty = qty
@@ -1044,7 +1044,7 @@ def _flow_move(G, O, L, K, E, X, B, D, T, P, t):  # type: ignore[no-untyped-def]
         new_qty = max(qty - 1 - (v & 3), 1)
     elif v < P[P_SIZE_UP]:
         new_qty = qty + 1 + (v & 1)
-    tick = O[slot, O_TICK]
+    tick = U[slot, O_TICK]
     own = G[G_BID] if side == 0 else G[G_ASK]
     distance = own - tick if side == 0 else tick - own
     toward = w < P[P_MOVE_TOWARD]
@@ -1064,16 +1064,16 @@ def _flow_move(G, O, L, K, E, X, B, D, T, P, t):  # type: ignore[no-untyped-def]
         step = min(step, 0)
     tick += step if side == 0 else -step
     tick = max(2, min(LADDER_TICKS - 3, tick))
-    if tick == O[slot, O_TICK] and new_qty == qty:
+    if tick == U[slot, O_TICK] and new_qty == qty:
         return False
     _begin(G, D, T, P, t, 0)
-    _change(G, O, L, K, E, X, slot, tick, new_qty)
+    _change(G, U, L, K, E, X, slot, tick, new_qty)
     _end(G, E, FLAGS_END)
     return True
 
 
 @_helper
-def _flow_cancel(G, O, L, K, E, X, B, D, T, P, R, t, sign):  # type: ignore[no-untyped-def]
+def _flow_cancel(G, U, L, K, E, X, B, D, T, P, R, t, sign):  # type: ignore[no-untyped-def]
     """Event: one of the youngest orders at a touch is withdrawn; the threatened side withdraws more."""
     u = _uniform(G, D, C_CANCEL)
     side = u & 1
@@ -1090,19 +1090,19 @@ def _flow_cancel(G, O, L, K, E, X, B, D, T, P, R, t, sign):  # type: ignore[no-u
         return False
     slot = L[level, L_TAIL]
     back = (u >> 8) & 7
-    while back > 0 and O[slot, O_PREV] >= 0:
-        slot = O[slot, O_PREV]
+    while back > 0 and U[slot, O_PREV] >= 0:
+        slot = U[slot, O_PREV]
         back -= 1
-    if O[slot, O_PLANT] > 0:
+    if U[slot, O_PLANT] > 0:
         return False
     _begin(G, D, T, P, t, 0)
-    _remove(G, O, L, K, E, X, B, slot, END_CANCELLED)
+    _remove(G, U, L, K, E, X, B, slot, END_CANCELLED)
     _end(G, E, FLAGS_END)
     return True
 
 
 @_helper
-def _flow_trade(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, parent_sign):  # type: ignore[no-untyped-def]
+def _flow_trade(G, U, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, parent_sign):  # type: ignore[no-untyped-def]
     """Event: a market order. Its sign follows the last ones and, beyond 1.5 ticks, the latent price."""
     u = _uniform(G, D, C_MARKET)
     v = _uniform(G, D, C_MARKET)
@@ -1126,10 +1126,10 @@ def _flow_trade(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, parent_sign):  
     qty = T[T_TRADE_SIZE, _uniform(G, D, C_MARKET) >> 22]
     w = _uniform(G, D, C_MARKET)
     owner = 1 + ((w & 0xFFFF) * P[P_OWNERS] >> 16)
-    slot = _aggress(G, O, L, K, E, X, B, EV, D, T, P, S, t, side, limit, qty, owner, (w >> 16) < P[P_REST])
+    slot = _aggress(G, U, L, K, E, X, B, EV, D, T, P, S, t, side, limit, qty, owner, (w >> 16) < P[P_REST])
     G[G_SIGN] = side
     if slot >= 0:
-        _mortal(G, O, L, B, D, T, P, R, H, Q, slot, 0)
+        _mortal(G, U, L, B, D, T, P, R, H, Q, slot, 0)
     return side
 
 
@@ -1144,7 +1144,7 @@ def _plant_tick(G, R, side, distance):  # type: ignore[no-untyped-def]
 
 
 @_helper
-def _plant_add(G, O, L, K, E, X, D, T, P, S, t, row):  # type: ignore[no-untyped-def]
+def _plant_add(G, U, L, K, E, X, D, T, P, S, t, row):  # type: ignore[no-untyped-def]
     """Event: one of the orders of a planted wall, flash or iceberg; all share one price and owner."""
     _begin(G, D, T, P, t, 0)
     side = S[row, S_SIDE]
@@ -1155,30 +1155,30 @@ def _plant_add(G, O, L, K, E, X, D, T, P, S, t, row):  # type: ignore[no-untyped
     part = S[row, S_QTY] // n + (1 if S[row, S_TRIES] < S[row, S_QTY] % n else 0)
     S[row, S_TRIES] += 1
     hidden = S[row, S_ARG] if S[row, S_OP] == OP_ICEBERG else 0
-    slot = _new_order(G, O, side, tick, max(part, 1), hidden, 1000 + S[row, S_PLANT])
-    O[slot, O_PLANT] = S[row, S_PLANT]
-    _rest(G, O, L, K, E, X, slot)
+    slot = _new_order(G, U, side, tick, max(part, 1), hidden, 1000 + S[row, S_PLANT])
+    U[slot, O_PLANT] = S[row, S_PLANT]
+    _rest(G, U, L, K, E, X, slot)
     _end(G, E, FLAGS_END)
     _log(G, X, LOG_PLANT, S[row, S_PLANT], side, tick, max(part, 1), hidden, S[row, S_OP])
     return slot
 
 
 @_helper
-def _volume_to(G, O, L, side, tick):  # type: ignore[no-untyped-def]
+def _volume_to(G, U, L, side, tick):  # type: ignore[no-untyped-def]
     """Lots, hidden ones included, that stand between the touch and a price on one side."""
     total = 0
     at = G[G_BID] if side == 0 else G[G_ASK]
     while (at >= tick and at >= 0) if side == 0 else (at <= tick and at < LADDER_TICKS):
         slot = L[side * LADDER_TICKS + at, L_HEAD]
         while slot >= 0:
-            total += O[slot, O_QTY] + O[slot, O_HIDDEN]
-            slot = O[slot, O_NEXT]
+            total += U[slot, O_QTY] + U[slot, O_HIDDEN]
+            slot = U[slot, O_NEXT]
         at += -1 if side == 0 else 1
     return total
 
 
 @_helper
-def _self_match(G, O, L, K, E, X, B, D, T, P, H, Q, S, t, row):  # type: ignore[no-untyped-def]
+def _self_match(G, U, L, K, E, X, B, D, T, P, H, Q, S, t, row):  # type: ignore[no-untyped-def]
     """Event: A C or C A. The plant first clears its own touch level of strangers, one event each."""
     resting = S[row, S_SIDE]
     tick = G[G_BID] if resting == 0 else G[G_ASK]
@@ -1187,11 +1187,11 @@ def _self_match(G, O, L, K, E, X, B, D, T, P, H, Q, S, t, row):  # type: ignore[
     own = -1
     stranger = -1
     while slot >= 0:
-        if O[slot, O_PLANT] == S[row, S_PLANT]:
+        if U[slot, O_PLANT] == S[row, S_PLANT]:
             own = slot
-        elif O[slot, O_PLANT] == 0:
+        elif U[slot, O_PLANT] == 0:
             stranger = slot
-        slot = O[slot, O_NEXT]
+        slot = U[slot, O_NEXT]
     S[row, S_TRIES] += 1
     if S[row, S_TRIES] > 2000 or (own < 0 and S[row, S_TRIES] > 400):
         return
@@ -1200,25 +1200,25 @@ def _self_match(G, O, L, K, E, X, B, D, T, P, H, Q, S, t, row):  # type: ignore[
         return
     if stranger >= 0:
         _begin(G, D, T, P, t, 0)
-        _remove(G, O, L, K, E, X, B, stranger, END_CANCELLED)
+        _remove(G, U, L, K, E, X, B, stranger, END_CANCELLED)
         _end(G, E, FLAGS_END)
         _schedule(G, H, Q, t + 2_000, KIND_SCRIPT, row, 0)
         return
     _begin(G, D, T, P, t, 0)
-    other = _new_order(G, O, 1 - resting, tick, S[row, S_QTY], 0, O[own, O_OWNER])
+    other = _new_order(G, U, 1 - resting, tick, S[row, S_QTY], 0, U[own, O_OWNER])
     if S[row, S_ARG] == 0:
-        _rest(G, O, L, K, E, X, other)
-        _remove(G, O, L, K, E, X, B, own, END_SELF_MATCH)
+        _rest(G, U, L, K, E, X, other)
+        _remove(G, U, L, K, E, X, B, own, END_SELF_MATCH)
     else:
-        _remove(G, O, L, K, E, X, B, own, END_SELF_MATCH)
-        _rest(G, O, L, K, E, X, other)
+        _remove(G, U, L, K, E, X, B, own, END_SELF_MATCH)
+        _rest(G, U, L, K, E, X, other)
     _end(G, E, FLAGS_END)
     _log(G, X, LOG_PLANT, S[row, S_PLANT], resting, tick, S[row, S_QTY], 0, OP_SELF_MATCH)
-    _schedule(G, H, Q, t + 2_000_000_000, KIND_CANCEL, other, O[other, O_GEN])
+    _schedule(G, H, Q, t + 2_000_000_000, KIND_CANCEL, other, U[other, O_GEN])
 
 
 @_helper
-def _play(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, row):  # type: ignore[no-untyped-def]
+def _play(G, U, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, row):  # type: ignore[no-untyped-def]
     """One instruction of the script."""
     op = S[row, S_OP]
     plant = S[row, S_PLANT]
@@ -1226,61 +1226,61 @@ def _play(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, row):  # type: ignore
     if op == OP_PHASE:
         G[G_PHASE] = S[row, S_ARG]
     elif op == OP_AUCTION:
-        _auction(G, O, L, K, E, X, B, EV, D, T, P, t)
+        _auction(G, U, L, K, E, X, B, EV, D, T, P, t)
         G[G_PHASE] = PHASE_OPEN
         G[G_T_IMMIGRANT] = t + 1
-    elif op == OP_ADD or op == OP_ADD_AT or op == OP_ICEBERG or op == OP_FLASH:
+    elif op in (OP_ADD, OP_ADD_AT, OP_ICEBERG, OP_FLASH):
         if op == OP_ADD_AT:
             S[row, S_TICK] = (R[_second(G), R_LATENT] >> 4) + S[row, S_DIST]
         else:
             S[row, S_TICK] = _plant_tick(G, R, side, S[row, S_DIST])
-        slot = _plant_add(G, O, L, K, E, X, D, T, P, S, t, row)
+        slot = _plant_add(G, U, L, K, E, X, D, T, P, S, t, row)
         for i in range(1, S[row, S_N]):
             _schedule(G, H, Q, t + 3_000 * i, KIND_PLANT_ADD, row, 0)
         if op == OP_FLASH:
-            _schedule(G, H, Q, t + 300_000, KIND_CANCEL, slot, O[slot, O_GEN])
-    elif op == OP_CANCEL or op == OP_ERODE or op == OP_RELOCATE:
+            _schedule(G, H, Q, t + 300_000, KIND_CANCEL, slot, U[slot, O_GEN])
+    elif op in (OP_CANCEL, OP_ERODE, OP_RELOCATE):
         at = t
         for slot in range(G[G_HIGH]):
-            if O[slot, O_PLANT] == plant and O[slot, O_ID] > 0:
+            if U[slot, O_PLANT] == plant and U[slot, O_ID] > 0:
                 at += 2_000
                 if op == OP_CANCEL:
-                    _schedule(G, H, Q, at, KIND_CANCEL, slot, O[slot, O_GEN])
+                    _schedule(G, H, Q, at, KIND_CANCEL, slot, U[slot, O_GEN])
                 elif op == OP_ERODE:
-                    _schedule(G, H, Q, at, KIND_ERODE, slot, O[slot, O_GEN])
+                    _schedule(G, H, Q, at, KIND_ERODE, slot, U[slot, O_GEN])
                 else:
                     _schedule(
-                        G, H, Q, at, KIND_RELOCATE, slot, (O[slot, O_GEN] << 16) | (S[row, S_ARG] + 32768)
+                        G, H, Q, at, KIND_RELOCATE, slot, (U[slot, O_GEN] << 16) | (S[row, S_ARG] + 32768)
                     )
         _log(G, X, LOG_PLANT, plant, side, 0, S[row, S_QTY], 0, op)
-    elif op == OP_FILL or op == OP_SWEEP:
+    elif op in (OP_FILL, OP_SWEEP):
         if op == OP_SWEEP:
             limit = G[G_ASK] if side == 0 else G[G_BID]
             for _ in range(S[row, S_DIST] - 1):
                 limit += 1 if side == 0 else -1
                 while 2 < limit < LADDER_TICKS - 3 and L[(1 - side) * LADDER_TICKS + limit, L_COUNT] == 0:
                     limit += 1 if side == 0 else -1
-            qty = _volume_to(G, O, L, 1 - side, limit - 1 if side == 0 else limit + 1) + S[row, S_QTY]
+            qty = _volume_to(G, U, L, 1 - side, limit - 1 if side == 0 else limit + 1) + S[row, S_QTY]
         else:
             limit = -1
             for slot in range(G[G_HIGH]):
-                if O[slot, O_PLANT] == plant and O[slot, O_ID] > 0:
-                    limit = O[slot, O_TICK]
+                if U[slot, O_PLANT] == plant and U[slot, O_ID] > 0:
+                    limit = U[slot, O_TICK]
             if limit < 0:
                 return
-            qty = _volume_to(G, O, L, 1 - side, limit)
+            qty = _volume_to(G, U, L, 1 - side, limit)
         _log(G, X, LOG_PLANT, plant, side, limit, qty, 0, op)
-        _aggress(G, O, L, K, E, X, B, EV, D, T, P, S, t, side, limit, qty, 1000 + S[row, S_N], False)
+        _aggress(G, U, L, K, E, X, B, EV, D, T, P, S, t, side, limit, qty, 0, False)
         G[G_SIGN] = side
     elif op == OP_VACUUM:
         for distance in range(S[row, S_DIST] + 1):
             tick = _plant_tick(G, R, side, distance)
             slot = L[side * LADDER_TICKS + tick, L_HEAD]
             while slot >= 0:
-                if O[slot, O_PLANT] == 0:
+                if U[slot, O_PLANT] == 0:
                     delay = 50_000_000 + (_uniform(G, D, C_PLANT) * 450 >> 32) * 1_000_000
-                    _schedule(G, H, Q, t + delay, KIND_CANCEL, slot, O[slot, O_GEN])
-                slot = O[slot, O_NEXT]
+                    _schedule(G, H, Q, t + delay, KIND_CANCEL, slot, U[slot, O_GEN])
+                slot = U[slot, O_NEXT]
         G[G_HOLD_BID + side] = t + S[row, S_ARG]
         G[G_HOLD_D] = S[row, S_DIST] + 1
         _log(G, X, LOG_PLANT, plant, side, G[G_BID + side], S[row, S_DIST], 0, op)
@@ -1296,26 +1296,26 @@ def _play(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, row):  # type: ignore
             G[G_N_STOP] += 1
     elif op == OP_AGGRESSIVE_MODIFY:
         for slot in range(G[G_HIGH]):
-            if O[slot, O_PLANT] == plant and O[slot, O_ID] > 0:
+            if U[slot, O_PLANT] == plant and U[slot, O_ID] > 0:
                 limit = G[G_ASK] if side == 0 else G[G_BID]
-                _log(G, X, LOG_PLANT, plant, side, limit, O[slot, O_QTY], 0, op)
-                _aggressive_modify(G, O, L, K, E, X, B, EV, D, T, P, S, t, slot, limit)
+                _log(G, X, LOG_PLANT, plant, side, limit, U[slot, O_QTY], 0, op)
+                _aggressive_modify(G, U, L, K, E, X, B, EV, D, T, P, S, t, slot, limit)
                 return
     elif op == OP_SELF_MATCH:
-        _self_match(G, O, L, K, E, X, B, D, T, P, H, Q, S, t, row)
+        _self_match(G, U, L, K, E, X, B, D, T, P, H, Q, S, t, row)
     elif op == OP_TOP_UP:
         done = G[G_N] - G[G_SECOND_N]
         if done < S[row, S_QTY] and G[G_NOW] < S[row, S_ARG]:
             if S[row, S_TRIES] % 2 == 0:
                 S[row, S_TICK] = _plant_tick(G, R, side, S[row, S_DIST])
-                _plant_add(G, O, L, K, E, X, D, T, P, S, t, row)
+                _plant_add(G, U, L, K, E, X, D, T, P, S, t, row)
                 S[row, S_TRIES] -= 1
             else:
                 for level in range(1):
                     slot = L[side * LADDER_TICKS + S[row, S_TICK] + level, L_TAIL]
-                    if slot >= 0 and O[slot, O_PLANT] == plant:
+                    if slot >= 0 and U[slot, O_PLANT] == plant:
                         _begin(G, D, T, P, t, 0)
-                        _remove(G, O, L, K, E, X, B, slot, END_CANCELLED)
+                        _remove(G, U, L, K, E, X, B, slot, END_CANCELLED)
                         _end(G, E, FLAGS_END)
             S[row, S_TRIES] += 1
             _schedule(G, H, Q, t + 15_000, KIND_SCRIPT, row, 0)
@@ -1324,7 +1324,7 @@ def _play(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, row):  # type: ignore
         G[G_FORCE_RECV] = S[row, S_ARG]
         limit = G[G_ASK] if side == 0 else G[G_BID]
         _log(G, X, LOG_PLANT, plant, side, limit, S[row, S_QTY], 0, op)
-        _aggress(G, O, L, K, E, X, B, EV, D, T, P, S, t, side, limit, S[row, S_QTY], 0, False)
+        _aggress(G, U, L, K, E, X, B, EV, D, T, P, S, t, side, limit, S[row, S_QTY], 0, False)
 
 
 # ----------------------------------------------------------------------------------------------------
@@ -1343,7 +1343,9 @@ def _control(G, P, R):  # type: ignore[no-untyped-def]
     if G[G_SUM_TARGET] > 0:
         error = (G[G_SUM_ACTUAL] - G[G_SUM_TARGET]) * 65536 // G[G_SUM_TARGET]
         error = max(-65536, min(65536, error))
-        step = (G[G_KAPPA] * error // 65536) >> P[P_CONTROL]
+        # a busy second tells more than a quiet one: the controller may trust it more
+        shift = P[P_CONTROL] - (4 if target > 200_000 else 2 if target > 60_000 else 0)
+        step = (G[G_KAPPA] * error // 65536) >> shift
         G[G_KAPPA] = max(1 << 14, min(40 << 16, G[G_KAPPA] + step))
 
 
@@ -1400,7 +1402,7 @@ def _roll(G, L, K, P, R, TL, TW, MP, t):  # type: ignore[no-untyped-def]
 
 
 @_helper
-def _full(G, O, E, X, D, TL, TW, MP):  # type: ignore[no-untyped-def]
+def _full(G, U, E, X, D, TL, TW, MP):  # type: ignore[no-untyped-def]
     """Which resource must be renewed before the next event, or DONE."""
     if (
         G[G_N] > E.shape[0] - RECORD_MARGIN
@@ -1447,7 +1449,7 @@ def _next_immigrant(G, D, T, P, R):  # type: ignore[no-untyped-def]
 
 
 @_helper
-def _flow(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, kind, sign):  # type: ignore[no-untyped-def]
+def _flow(G, U, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, kind, sign):  # type: ignore[no-untyped-def]
     """One flow event of a kind, and its children."""
     geometric = P_GEO_A
     first = P_CHILD_A_ADD
@@ -1456,22 +1458,22 @@ def _flow(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, kind, sign):  # type:
         return
     trading = G[G_PHASE] == PHASE_OPEN and G[G_BID] > 2 and G[G_ASK] < LADDER_TICKS - 3
     if kind == KIND_TRADE and trading:
-        child_sign = _flow_trade(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, sign)
+        child_sign = _flow_trade(G, U, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, sign)
         geometric = P_GEO_T
         first = P_CHILD_T_ADD
     elif kind == KIND_CANCEL_TOUCH and trading:
-        _flow_cancel(G, O, L, K, E, X, B, D, T, P, R, t, sign)
+        _flow_cancel(G, U, L, K, E, X, B, D, T, P, R, t, sign)
         geometric = P_GEO_C
-    elif kind == KIND_MOVE and _flow_move(G, O, L, K, E, X, B, D, T, P, t):
+    elif kind == KIND_MOVE and _flow_move(G, U, L, K, E, X, B, D, T, P, t):
         geometric = P_GEO_M
     else:
-        _flow_add(G, O, L, K, E, X, B, D, T, P, R, H, Q, t)
+        _flow_add(G, U, L, K, E, X, B, D, T, P, R, H, Q, t)
     if G[G_PHASE] == PHASE_OPEN:
         _beget(G, D, T, P, H, Q, geometric, first, child_sign)
 
 
 @_helper
-def _due(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, item):  # type: ignore[no-untyped-def]
+def _due(G, U, L, K, E, X, B, EV, D, T, P, R, S, H, Q, item):  # type: ignore[no-untyped-def]
     """An item of the calendar queue has come due."""
     t = Q[item, Q_TIME]
     kind = Q[item, Q_KIND]
@@ -1479,54 +1481,54 @@ def _due(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, item):  # type: ignore[no
     b = Q[item, Q_B]
     _pop(G, H, Q, item)
     if kind <= KIND_CANCEL_TOUCH:
-        _flow(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, kind, a)
+        _flow(G, U, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, kind, a)
     elif kind == KIND_CANCEL:
-        if O[a, O_GEN] == b and O[a, O_ID] > 0:
+        if U[a, O_GEN] == b and U[a, O_ID] > 0:
             _begin(G, D, T, P, t, 0)
-            _remove(G, O, L, K, E, X, B, a, END_CANCELLED)
+            _remove(G, U, L, K, E, X, B, a, END_CANCELLED)
             _end(G, E, FLAGS_END)
             if G[G_PHASE] == PHASE_OPEN and _uniform(G, D, C_CANCEL) < P[P_CLOCK_CHILD]:
                 _beget(G, D, T, P, H, Q, P_GEO_C, P_CHILD_A_ADD, -1)
     elif kind == KIND_PLANT_ADD:
-        _plant_add(G, O, L, K, E, X, D, T, P, S, t, a)
+        _plant_add(G, U, L, K, E, X, D, T, P, S, t, a)
     elif kind == KIND_SCRIPT:
-        _play(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, a)
-    elif O[a, O_ID] > 0 and (b if kind == KIND_ERODE else b >> 16) == O[a, O_GEN]:
-        tick = O[a, O_TICK]
-        qty = O[a, O_QTY]
+        _play(G, U, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, a)
+    elif U[a, O_ID] > 0 and (b if kind == KIND_ERODE else b >> 16) == U[a, O_GEN]:
+        tick = U[a, O_TICK]
+        qty = U[a, O_QTY]
         if kind == KIND_ERODE:
             qty -= qty // 3
         else:
             shift = (b & 65535) - 32768
             tick += shift
-            tick = min(tick, G[G_ASK] - 1) if O[a, O_SIDE] == 0 else max(tick, G[G_BID] + 1)
-        if tick != O[a, O_TICK] or qty != O[a, O_QTY]:
+            tick = min(tick, G[G_ASK] - 1) if U[a, O_SIDE] == 0 else max(tick, G[G_BID] + 1)
+        if tick != U[a, O_TICK] or qty != U[a, O_QTY]:
             _begin(G, D, T, P, t, 0)
-            _change(G, O, L, K, E, X, a, tick, qty)
+            _change(G, U, L, K, E, X, a, tick, qty)
             _end(G, E, FLAGS_END)
 
 
 @_entry
-def seed_book(G, O, L, K, B, H, Q, orders):  # type: ignore[no-untyped-def]
+def seed_book(G, U, L, K, B, H, Q, orders):  # type: ignore[no-untyped-def]
     """orders int64[n, 7]: side, tick, qty, owner, t_priority, pool (-1 none), t_cancel (0 never)."""
     for i in range(orders.shape[0]):
-        slot = _new_order(G, O, orders[i, 0], orders[i, 1], orders[i, 2], 0, orders[i, 3])
-        O[slot, O_T_PRIORITY] = orders[i, 4]
-        _append(G, O, L, K, slot)
+        slot = _new_order(G, U, orders[i, 0], orders[i, 1], orders[i, 2], 0, orders[i, 3])
+        U[slot, O_T_PRIORITY] = orders[i, 4]
+        _append(G, U, L, K, slot)
         if orders[i, 5] >= 0:
-            _into_pool(G, O, B, slot, orders[i, 5])
+            _into_pool(G, U, B, slot, orders[i, 5])
         if orders[i, 6] > 0:
-            _schedule(G, H, Q, orders[i, 6], KIND_CANCEL, slot, O[slot, O_GEN])
+            _schedule(G, H, Q, orders[i, 6], KIND_CANCEL, slot, U[slot, O_GEN])
 
 
 @_entry
-def run(G, O, L, K, E, X, EV, D, T, P, R, S, H, Q, B, TL, TW, MP, t_stop):  # type: ignore[no-untyped-def]
+def run(G, U, L, K, E, X, EV, D, T, P, R, S, H, Q, B, TL, TW, MP, t_stop):  # type: ignore[no-untyped-def]
     """Plays the market up to t_stop (exclusive) and closes the seconds that end by then.
 
     Returns DONE, or what the driver must renew before calling again; no event is ever cut.
     """
     while True:
-        status = _full(G, O, E, X, D, TL, TW, MP)
+        status = _full(G, U, E, X, D, TL, TW, MP)
         if status != DONE:
             return status
         if G[G_T_IMMIGRANT] <= G[G_NOW]:
@@ -1556,7 +1558,7 @@ def run(G, O, L, K, E, X, EV, D, T, P, R, S, H, Q, B, TL, TW, MP, t_stop):  # ty
         G[G_NOW] = max(G[G_NOW], t - 1)  # also when nothing comes of it: nobody may plan for the past
         if item == -2:
             G[G_SCRIPT] = row + 1
-            _play(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, row)
+            _play(G, U, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, row)
         elif item == -3:
             _next_immigrant(G, D, T, P, R)
             u = _uniform(G, D, C_ARRIVAL)
@@ -1569,6 +1571,6 @@ def run(G, O, L, K, E, X, EV, D, T, P, R, S, H, Q, B, TL, TW, MP, t_stop):  # ty
                 kind = KIND_ADD
             elif u < theta + P[P_KIND_A] + P[P_KIND_M]:
                 kind = KIND_MOVE
-            _flow(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, kind, -1)
+            _flow(G, U, L, K, E, X, B, EV, D, T, P, R, S, H, Q, t, kind, -1)
         else:
-            _due(G, O, L, K, E, X, B, EV, D, T, P, R, S, H, Q, item)
+            _due(G, U, L, K, E, X, B, EV, D, T, P, R, S, H, Q, item)

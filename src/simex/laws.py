@@ -1,7 +1,7 @@
 """The laws of chance, as integer tables.
 
 A kernel that calls exp() or log() depends on the last bit of a maths library. So every continuous law is a
-table of quantiles, computed here once with `decimal`, whose exp and ln are correctly rounded on every machine,
+table of quantiles, computed here once with `decimal`, whose exp and ln are correctly rounded everywhere,
 and rounded to integers. The kernel only interpolates integers.
 
 Figures and their origin: exchange.md B2 (sizes, lifetimes, distances, latency).
@@ -113,14 +113,14 @@ def _pareto(alpha: float, first: int, last: int) -> dict[int, float]:
 
 def add_size_law() -> Ints:
     """Lots of a new order (B2): 1 in three of four."""
-    uniform = {x: 1.0 for x in range(10, 17)}
+    uniform = dict.fromkeys(range(10, 17), 1.0)
     rest = _mix((0.70, _geometric(0.3, 2, 30)), (0.28, uniform), (0.02, _pareto(1.6, 5, 500)))
     return discrete_table(_mix((0.746, {1: 1.0}), (0.254, rest)))
 
 
 def trade_size_law() -> Ints:
     """Lots of an aggressor (C3): 1 in 59 %, p90 7, p95 13, p99 34 to 41."""
-    uniform = {x: 1.0 for x in range(5, 21)}
+    uniform = dict.fromkeys(range(5, 21), 1.0)
     rest = _mix((0.66, _geometric(0.35, 2, 20)), (0.26, uniform), (0.08, _pareto(1.2, 20, 120)))
     return discrete_table(_mix((0.57, {1: 1.0}), (0.43, rest)))
 

@@ -2,8 +2,8 @@
 
     python -m simex.likeness --real FILE --out docs/simex.md
 
-measures the real hour (ESH4, 2023-12-25 23:00-24:00 UTC) and a simulated hour at the same scale with one and the
-same function, and writes the page. The text around the table is in `likeness_page.md` beside this module.
+measures the real hour (ESH4, 2023-12-25 23:00-24:00 UTC) and a simulated hour at the same scale with one and
+the same function, and writes the page. The text around the table is in `likeness_page.md` beside this module.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from simex import laws, plan
 from simex import futures_kernel as k
+from simex import laws, plan
 from simex.feed import ESH6, RECORD, SECOND_NS, records_of
 from simex.futures import Market, MarketPlan
 
@@ -158,7 +158,15 @@ def measure(records: Records, tick: int = 250_000_000) -> dict[str, float]:
     opened = plain["ts_event"][plain["action"] == ord("T")]
     start = int(opened[0]) if len(opened) else 0
     for r in records.tolist():
-        ts, order, price, size, flags, action, side_code = r[4], r[5], r[6], r[7], r[8], chr(r[10]), chr(r[11])
+        ts, order, price, size, flags, action, side_code = (
+            r[4],
+            r[5],
+            r[6],
+            r[7],
+            r[8],
+            chr(r[10]),
+            chr(r[11]),
+        )
         side = 0 if side_code == "B" else 1
         if flags & 32:
             if action == "A":
@@ -251,7 +259,9 @@ def measure(records: Records, tick: int = 250_000_000) -> dict[str, float]:
     result["trade_one"] = out["trade_one"] / trades
     result["rate"] = total / ((ts_array[-1] - ts_array[0]) / SECOND_NS)
     body = plain[plain["ts_event"] >= start]
-    result["latency_us"] = float(np.median(body["ts_recv"].astype(np.int64) - body["ts_event"].astype(np.int64))) / 1e3
+    result["latency_us"] = (
+        float(np.median(body["ts_recv"].astype(np.int64) - body["ts_event"].astype(np.int64))) / 1e3
+    )
     result["resting"] = float(len(book.orders))
     return result
 
@@ -304,9 +314,21 @@ def plot(real: Records, simulated: Records, path: Path) -> None:
         share = np.array([(data["sizes"] >= size).mean() for size in sizes])
         axes[1, 1].plot(sizes, share, label=name, color=colour)
     axes[0, 0].set(xscale="log", title="time between events", xlabel="ns", ylabel="events")
-    axes[0, 1].set(xscale="log", yscale="log", title="events per second, ranked", xlabel="rank of the second", ylabel="events")
+    axes[0, 1].set(
+        xscale="log",
+        yscale="log",
+        title="events per second, ranked",
+        xlabel="rank of the second",
+        ylabel="events",
+    )
     axes[1, 0].set(title="trade price since the first trade", xlabel="minutes", ylabel="points")
-    axes[1, 1].set(xscale="log", yscale="log", title="size of new orders", xlabel="lots", ylabel="share at least as large")
+    axes[1, 1].set(
+        xscale="log",
+        yscale="log",
+        title="size of new orders",
+        xlabel="lots",
+        ylabel="share at least as large",
+    )
     for axis in axes.flat:
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
@@ -316,7 +338,7 @@ def plot(real: Records, simulated: Records, path: Path) -> None:
 
 
 def table(real: dict[str, float], hours: list[dict[str, float]]) -> str:
-    """Markdown: range, real figure, simulated figures, verdict per line of B9; then figures without a range."""
+    """Markdown: range, real and simulated figures, verdict per line of B9; then figures without a range."""
     heads = " | ".join(f"seed {seed}" for seed in SEEDS)
     lines = [f"| Statistic | Range | Real hour | {heads} | Holds |", "|---" * (4 + len(SEEDS)) + "|"]
     for check in CHECKS:
@@ -327,7 +349,13 @@ def table(real: dict[str, float], hours: list[dict[str, float]]) -> str:
             f"| {check.name} | {check.low:g} - {check.high:g} | {real[check.key]:.{check.digits}f} | {shown} "
             f"| {'yes' if holds else '**no**'} |"
         )
-    lines += ["", "Without a range, for information:", "", f"| Statistic | Real hour | {heads} |", "|---" * (2 + len(SEEDS)) + "|"]
+    lines += [
+        "",
+        "Without a range, for information:",
+        "",
+        f"| Statistic | Real hour | {heads} |",
+        "|---" * (2 + len(SEEDS)) + "|",
+    ]
     for name, key, digits in ALSO:
         shown = " | ".join(f"{hour[key]:.{digits}f}" for hour in hours)
         lines.append(f"| {name} | {real[key]:.{digits}f} | {shown} |")
@@ -336,9 +364,13 @@ def table(real: dict[str, float], hours: list[dict[str, float]]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m simex.likeness", description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m simex.likeness", description=(__doc__ or "").split("\n", maxsplit=1)[0]
+    )
     parser.add_argument("--real", type=Path, required=True, help="the real ESH4 file of 2023-12-25")
-    parser.add_argument("--out", type=Path, default=Path("docs/simex.md"), help="page to write; the plot goes beside it")
+    parser.add_argument(
+        "--out", type=Path, default=Path("docs/simex.md"), help="page to write; the plot goes beside it"
+    )
     given = parser.parse_args(arguments)
     if not given.real.is_file():
         sys.stderr.write(f"{given.real} is not there: --real names the ESH4 MBO file of 2023-12-25\n")
@@ -351,7 +383,11 @@ def main(arguments: list[str] | None = None) -> int:
     plot(real_records, records[0], picture)
     text = text.replace("{{table}}", table(measure(real_records), hours)).replace("{{picture}}", picture.name)
     given.out.write_text(text)
-    failed = [check.name for check in CHECKS if not all(check.low <= hour[check.key] <= check.high for hour in hours)]
+    failed = [
+        check.name
+        for check in CHECKS
+        if not all(check.low <= hour[check.key] <= check.high for hour in hours)
+    ]
     sys.stderr.write(f"wrote {given.out}; outside its range: {', '.join(failed) or 'nothing'}\n")
     return 0
 

@@ -1,4 +1,4 @@
-"""The 0DTE chain of a day: contracts, open interest, the model's path, and the driver of the option kernel."""
+"""The 0DTE chain of a day: contracts, open interest, the model's path, and the kernel's driver."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def strikes_of(preset: str) -> list[int]:
         return [centre + 5 * i for i in range(-20, 21)]
     grid = {100, 2100, 10_100}
     for low, high, step in (
-        (4100, 4800, 100), (4800, 5500, 50), (5500, 5800, 25), (5800, 6200, 10), (6125, 6195, 10), (6200, 7325, 5),
-        (7325, 7350, 25), (7350, 7700, 50), (7700, 8400, 100),
+        (4100, 4800, 100), (4800, 5500, 50), (5500, 5800, 25), (5800, 6200, 10), (6125, 6195, 10),
+        (6200, 7325, 5), (7325, 7350, 25), (7350, 7700, 50), (7700, 8400, 100),
     ):  # fmt: skip
         grid |= set(range(low, high + 1, step))
     return sorted(grid)
@@ -81,7 +81,7 @@ class Chain:
 def build_chain(span: Span, preset: str, seed: int) -> Chain:
     """Contracts with shuffled, scattered ids, decoys among them, and their open interest (B4, B5)."""
     root, week = option_root(span.date)
-    other, other_week = option_root(span.date + _days(3 if span.date.weekday() < 2 else 1))
+    other, other_week = option_root(span.date + _days(_ahead(span.date)))
     expiry = span.midnight_ns + EXPIRY_S * SECOND_NS
     code = month_code(span.date)
     strikes = strikes_of(preset)
@@ -95,7 +95,7 @@ def build_chain(span: Span, preset: str, seed: int) -> Chain:
     for i in range(total - 1, 0, -1):
         j = next(words) % (i + 1)
         ids[i], ids[j] = ids[j], ids[i]
-    centre = ESH6.centre_price_int / PRICE_SCALE
+    centre = ESH6.centre_price_int // PRICE_SCALE
     spike = strikes[len(strikes) // 2 + 2]
     for strike in strikes:
         for right in "CP":
@@ -128,14 +128,19 @@ def build_chain(span: Span, preset: str, seed: int) -> Chain:
         decoy = OptionContract(ids[len(rows)], symbol, "UD", "", 0, expiry, week)
         rows.append((decoy, k.KIND_SPREAD, None if i else 12, None))
     for strike, right in ((centre, "C"), (centre, "P"), (centre + 25, "C"), (centre - 25, "P")):
-        later_expiry = expiry + (3 if span.date.weekday() < 2 else 1) * 86_400 * SECOND_NS
+        later_expiry = expiry + _ahead(span.date) * 86_400 * SECOND_NS
         contract = OptionContract(
             ids[len(rows)], f"{other}{code} {right}{int(strike)}", other, right, int(strike) * PRICE_SCALE,
             later_expiry, other_week,
         )  # fmt: skip
         rows.append((contract, k.KIND_OTHER_EXPIRY, 400 + next(words) % 300, None))
     rows.sort(key=lambda row: (row[0].instrument_id * 2_654_435_761) & 0xFFFF)
-    return Chain(*(tuple(column) for column in zip(*rows, strict=True)))  # type: ignore[arg-type]  # zip loses the types
+    return Chain(*(tuple(column) for column in zip(*rows, strict=True)))
+
+
+def _ahead(date: dt.date) -> int:
+    """Days to the other expiry that serves as decoy."""
+    return 1 if date.weekday() in (2, 3) else 3
 
 
 def _days(n: int) -> dt.timedelta:
@@ -166,7 +171,7 @@ def model_path(span: Span, microprice: Ints, seed: int, preset: str) -> ModelPat
     raw = np.random.PCG64(np.random.SeedSequence([seed, 0x0712])).random_raw(n // 4 + 2) >> np.uint64(54)
     shocks = laws.normal_table(0.0, 65_536.0)[raw.astype(np.int64)].tolist()
     level = 0.0
-    levels = []
+    levels: list[float] = []
     for shock in shocks:
         level += -level / 600.0 + shock / 65_536.0 * 0.0002
         levels.append(VOL_START + level)
@@ -281,8 +286,9 @@ class OptionMarket:
         """Yields the records of the whole span in time order."""
         while True:
             status = k.run(
-                self._g, self._instruments, self._quotes, self._model, self._draws, self._tables, self._steps, self._x,
-                self._weights, self._span.start_ns, len(self._steps), self._records, self._wanted, self.truth,
+                self._g, self._instruments, self._quotes, self._model, self._draws, self._tables, self._steps,
+                self._x, self._weights, self._span.start_ns, len(self._steps), self._records, self._wanted,
+                self.truth,
             )  # fmt: skip
             if status == k.NEED_DRAWS:
                 self._refill()
@@ -303,8 +309,8 @@ def write_truth(
 ) -> None:
     """truth_iv_1s, truth_oi and truth_gex_1s.
 
-    announcements: (instrument_id, ts_recv_ns, open interest) in order of arrival; spots: window end -> spot price
-    in 1e-9 by the spot rule, 0 where there is none.
+    announcements: (instrument_id, ts_recv_ns, open interest) in order of arrival; spots: window end -> spot
+    price in 1e-9 by the spot rule, 0 where there is none.
     """
     chain = market.chain
     real = [i for i, kind in enumerate(chain.kinds) if kind == k.KIND_CHAIN]
@@ -333,7 +339,9 @@ def write_truth(
     }
     columns |= {name: truth[:, :, j].reshape(-1) for j, name in enumerate(schema)}
     columns["model_ts_ns"] = truth[:, :, 11].reshape(-1).astype(np.int64)
-    columns = {name: column if isinstance(column, pa.Array) else pa.array(column) for name, column in columns.items()}
+    columns = {
+        name: column if isinstance(column, pa.Array) else pa.array(column) for name, column in columns.items()
+    }
     pq.write_table(pa.table(columns), folder / "truth_iv_1s.parquet", compression="zstd")
     pq.write_table(
         pa.table(
@@ -356,7 +364,8 @@ def write_truth(
         "sigma_quotes",
     )
     table = {
-        name: np.array([row[j] for row in rows], dtype=np.int64 if j < 2 else np.float64) for j, name in enumerate(names)
+        name: np.array([row[j] for row in rows], dtype=np.int64 if j < 2 else np.float64)
+        for j, name in enumerate(names)
     }
     pq.write_table(pa.table(table), folder / "truth_gex_1s.parquet", compression="zstd")
 

@@ -16,12 +16,7 @@ from typing import Any, Final
 
 from numba import njit
 
-_options: Final[dict[str, Any]] = {
-    "cache": True,
-    "nogil": True,
-    "error_model": "numpy",
-    "no_cfunc_wrapper": True,
-}
+_kernel: Any = njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 
 STEP_NS: Final = 250_000_000
 MAKERS: Final = 3
@@ -65,8 +60,8 @@ ACTION_M: Final = 77
 ACTION_T: Final = 84
 
 
-@njit(**_options)
-def exp_exact(x: float) -> float:
+@_kernel
+def exp_exact(x):  # type: ignore[no-untyped-def]
     """e^x from additions, multiplications and powers of two; relative error below 1e-15 for |x| < 700."""
     if x < -700.0:
         return 0.0
@@ -78,8 +73,8 @@ def exp_exact(x: float) -> float:
     return math.ldexp(total, int(n))
 
 
-@njit(**_options)
-def log_exact(x: float) -> float:
+@_kernel
+def log_exact(x):  # type: ignore[no-untyped-def]
     """ln x for x > 0 from the series of artanh; relative error below 1e-15."""
     m, e = math.frexp(x)
     if m < 0.7071067811865476:
@@ -93,8 +88,8 @@ def log_exact(x: float) -> float:
     return 2.0 * z * total + e * 0.6931471803691238 + e * 1.9082149292705877e-10
 
 
-@njit(**_options)
-def normal_cdf(x: float) -> float:
+@_kernel
+def normal_cdf(x):  # type: ignore[no-untyped-def]
     """Standard normal distribution function (Hart's rational approximation as given by West, 1e-15)."""
     a = abs(x)
     if a > 37.0:
@@ -126,7 +121,7 @@ def normal_cdf(x: float) -> float:
     return 1.0 - tail if x > 0.0 else tail
 
 
-@njit(**_options)
+@_kernel
 def price_all(instruments, model, forward, level, t_ns, x):  # type: ignore[no-untyped-def]
     """Fills theo, sigma, greeks and half spread of every instrument for one model step."""
     for i in range(instruments.shape[0]):
@@ -173,7 +168,7 @@ def price_all(instruments, model, forward, level, t_ns, x):  # type: ignore[no-u
         model[i, M_HALF] = max(half, tick / 2.0)
 
 
-@njit(**_options)
+@_kernel
 def _floor_nickels(value):  # type: ignore[no-untyped-def]
     """Largest legal price not above value, in nickels; 0 if there is none."""
     n = math.floor(value * 20.0 + 1e-9)
@@ -182,7 +177,7 @@ def _floor_nickels(value):  # type: ignore[no-untyped-def]
     return max(int(n), 0)
 
 
-@njit(**_options)
+@_kernel
 def _ceil_nickels(value):  # type: ignore[no-untyped-def]
     """Smallest legal price not below value, in nickels, at least one."""
     n = math.ceil(value * 20.0 - 1e-9)
@@ -191,7 +186,7 @@ def _ceil_nickels(value):  # type: ignore[no-untyped-def]
     return max(int(n), 1)
 
 
-@njit(**_options)
+@_kernel
 def _target(model, i, side, maker):  # type: ignore[no-untyped-def]
     """Price that a maker wants to show, in nickels (0: no bid)."""
     half = model[i, M_HALF] * (1.0 + 0.22 * maker)
@@ -200,14 +195,14 @@ def _target(model, i, side, maker):  # type: ignore[no-untyped-def]
     return _ceil_nickels(model[i, M_QUOTED] + half)
 
 
-@njit(**_options)
+@_kernel
 def _draw(g, draws, c):  # type: ignore[no-untyped-def]
     at = g[G_DRAW + c]
     g[G_DRAW + c] = at + 1
     return draws[c, at]
 
 
-@njit(**_options)
+@_kernel
 def _begin(g, draws, tables, mean_gap, limit):  # type: ignore[no-untyped-def]
     """Opens an event a little later than the last one, never beyond the limit of its step."""
     u = _draw(g, draws, C_FEED)
@@ -222,7 +217,7 @@ def _begin(g, draws, tables, mean_gap, limit):  # type: ignore[no-untyped-def]
     g[G_EVENTS] += 1
 
 
-@njit(**_options)
+@_kernel
 def _emit(g, records, instruments, tables, i, action, side, order_id, nickels, size, flags):  # type: ignore[no-untyped-def]
     n = g[G_N]
     records[n, 0] = instruments[i, I_W0]
@@ -235,7 +230,7 @@ def _emit(g, records, instruments, tables, i, action, side, order_id, nickels, s
     g[G_N] = n + 1
 
 
-@njit(**_options)
+@_kernel
 def _show(g, records, instruments, quotes, model, draws, tables, i, side, maker, size, mean_gap, limit):  # type: ignore[no-untyped-def]
     """Brings one quote to its target price: M, or A where none stands, or C where none is wanted."""
     row = (i * 2 + side) * MAKERS + maker
@@ -261,7 +256,7 @@ def _show(g, records, instruments, quotes, model, draws, tables, i, side, maker,
     quotes[row, U_SIZE] = size
 
 
-@njit(**_options)
+@_kernel
 def _take(g, records, instruments, quotes, draws, tables, i, side, want, mean_gap, limit):  # type: ignore[no-untyped-def]
     """A marketable order of `side` eats the best price of the other side: T, F.., then C or M."""
     other = 1 - side
@@ -329,13 +324,13 @@ def _take(g, records, instruments, quotes, draws, tables, i, side, want, mean_ga
     records[g[G_N] - 1, 4] |= FLAGS_END << 32
 
 
-@njit(**_options)
+@_kernel
 def _size(u, spread_kind):  # type: ignore[no-untyped-def]
     """Lots of a quote: 1 to 10 near expiry, 20 to 130 for longer dates."""
     return 1 + u % 10 if spread_kind != KIND_OTHER_EXPIRY else 20 + u % 111
 
 
-@njit(**_options)
+@_kernel
 def open_quotes(g, instruments, quotes, model, draws, t_ns):  # type: ignore[no-untyped-def]
     """The chain's book at the start: every maker stands at his target, quotes are 2 s to 60 s old."""
     for i in range(instruments.shape[0]):
@@ -353,10 +348,10 @@ def open_quotes(g, instruments, quotes, model, draws, t_ns):  # type: ignore[no-
                     quotes[row, U_T] = t_ns - 2_000_000_000 - (u & 0xFFFF) * 900_000 - row
 
 
-@njit(**_options)
-def run(
+@_kernel
+def run(  # type: ignore[no-untyped-def]
     g, instruments, quotes, model, draws, tables, steps, x, weights, t_begin, stop, records, wanted, truth
-):  # type: ignore[no-untyped-def]
+):
     """Plays the steps from g[G_STEP] up to stop; returns DONE or what to renew.
 
     wanted int64[steps]: row of `truth` to fill at the end of a step, or -1. truth float64[rows, n, 12]:
@@ -442,8 +437,8 @@ def run(
                         if absent or u % 80 == 7:
                             size = _size(u >> 8, instruments[i, I_KIND])
                             _show(
-                                g, records, instruments, quotes, model, draws, tables, i, side, row % MAKERS, size,
-                                mean_gap, limit,
+                                g, records, instruments, quotes, model, draws, tables, i, side, row % MAKERS,
+                                size, mean_gap, limit,
                             )  # fmt: skip
         u = _draw(g, draws, C_TAKER)
         chance = x[X_TRADES_PER_STEP] * 4294967296.0

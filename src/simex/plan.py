@@ -115,12 +115,12 @@ def rates(
 ) -> Ints:
     """int64[seconds + 1, R_FIELDS] from `warm_s` before the span on.
 
-    share scales the records of a lesser contract; drift adds the long slide of the `session` preset; bursts are
-    seconds of the day with 5,000 records.
+    share scales the records of a lesser contract; drift adds the long slide of the `session` preset;
+    bursts are seconds of the day with 5,000 records.
     """
     n = span.end_s - span.start_s + warm_s
     seconds = np.arange(span.start_s - warm_s, span.end_s + 1)
-    plain = np.array([rate_at(int(max(s, span.start_s))) for s in seconds])
+    plain = np.array([rate_at(max(s, span.start_s)) for s in seconds.tolist()])
     out = np.zeros((n + 1, k.R_FIELDS), dtype=np.int64)
     out[:, k.R_TARGET] = np.round(plain * share * factor * 1000).astype(np.int64)
     for second in bursts:
@@ -145,7 +145,7 @@ def rates(
     steps = _normals(seed, 2 * stream + 1, n + 1) * np.round(sixteenths * 256).astype(np.int64) >> 16
     for release, jump in zip(RELEASES_S, (14, -22), strict=True):
         steps[seconds == release] += jump * 16 * 256
-    quiet = np.array([phase_at(int(max(s, span.start_s))) != k.PHASE_OPEN for s in seconds])
+    quiet = np.array([phase_at(max(s, span.start_s)) != k.PHASE_OPEN for s in seconds.tolist()])
     steps[quiet] = 0
     if drift:
         slide = (seconds >= 15 * HOUR) & (seconds < 20 * HOUR)

@@ -197,7 +197,7 @@ def _set(script: Script, t0: int, scale: float, *, stops: bool) -> None:
             "own F leg; leaves the old price as pull",
         )
         script.do(at(begin), k.OP_ADD, plant, BID, 0, qty)
-        script.do(at(begin + 0.5), k.OP_AGGRESSIVE_MODIFY, plant, BID)
+        script.do(at(begin) + 20_000_000, k.OP_AGGRESSIVE_MODIFY, plant, BID)
         script.do(at(begin + 1.5), k.OP_CANCEL, plant, BID)
     for begin, order in ((89.0, 0), (92.0, 1)):
         plant = script.plant(

@@ -1,4 +1,4 @@
-"""Definitions, statistics and status messages (exchange.md A4, B5), with the fields real ones leave undefined."""
+"""Definitions, statistics and status (exchange.md A4, B5), with the fields real ones leave undefined."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import databento_dbn as dbn
+import databento_dbn
 
 from simex import feed
 from simex.feed import PRICE_SCALE, PUBLISHER_ID, SECOND_NS, UNDEF_PRICE
 
+dbn: Any = databento_dbn  # its stub types enum members as plain values
 I32_UNDEF: Final = 2**31 - 1
 U16_UNDEF: Final = 65_535
 U8_UNDEF: Final = 255
@@ -147,7 +148,7 @@ def futures(date: dt.date) -> list[dict[str, Any]]:
 
 
 def option(date: dt.date, contract: OptionContract) -> dict[str, Any]:
-    """Definition of an option: tick undefined (variable tick rule 15), multiplier only in unit_of_measure_qty."""
+    """Definition of an option: tick undefined (tick rule 15), multiplier only in unit_of_measure_qty."""
     fields = _common(date, contract.instrument_id, contract.symbol)
     classes = {
         "C": dbn.InstrumentClass.CALL,
@@ -211,9 +212,17 @@ def encode_definitions(definitions: Iterable[dict[str, Any]], version: int) -> l
 
 
 def statistic(
-    version: int, instrument_id: int, ts_recv_ns: int, stat_type: Any, *, quantity: int | None, price: int, ts_ref_ns: int, sequence: int,
+    version: int,
+    instrument_id: int,
+    ts_recv_ns: int,
+    stat_type: Any,
+    *,
+    quantity: int | None,
+    price: int,
+    ts_ref_ns: int,
+    sequence: int,
     channel_id: int,
-) -> bytes:  # fmt: skip
+) -> bytes:
     """One StatMsg; quantity None is the undefined value of the version."""
     undefined = 2**63 - 1 if version == 3 else I32_UNDEF
     message = dbn.StatMsg if version == 3 else dbn.StatMsgV1

@@ -1,4 +1,4 @@
-"""Several markets become one channel: events interleaved, one packet sequence, arrival times that never fall."""
+"""Several markets become one channel: events interleaved, one packet sequence, rising arrival times."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Channel:
     def merge(self, blocks: list[Words]) -> Words:
         """Interleaves blocks of the same stretch of time by ts_event, whole events at a time.
 
-        Now and then an event of a later market is put between two packets of an event of the first one: F_LAST
-        of a foreign instrument inside an open event (exchange.md A4: F_LAST closes an event per instrument).
+        Now and then an event of a later market is put between two packets of an event of the first one:
+        F_LAST of a foreign instrument inside an open event (A4: F_LAST closes an event per instrument).
         """
         # the running maximum keeps a record that is late on purpose (a fault) where it is
         key = [np.maximum.accumulate(block[:, 1]) * 4 if len(block) else block[:, 1] for block in blocks]

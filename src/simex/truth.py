@@ -187,7 +187,7 @@ class FuturesTruth:
                     pa.array(windows[:, 11]),
                 ],
                 schema=WINDOW,
-            )  # fmt: skip
+            )
         )
         self._add_flow(chunk.levels)
         self._add_book(chunk.levels, windows, trade)
@@ -306,10 +306,8 @@ class FuturesTruth:
         for row in log:
             if row[k.X_TICK] > 0:
                 met.setdefault(int(row[k.X_ID]), int(row[k.X_TICK]))
-        prices = [
-            int(self._price(np.int64(met[p.plant_id]))) if p.plant_id in met else 0
-            for p in plants  # type: ignore[arg-type]  # a scalar behaves as an array of one
-        ]
+        ticks = np.array([met.get(plant.plant_id, 0) for plant in plants], dtype=np.int64)
+        prices = np.where(ticks > 0, self._price(ticks), 0).tolist()
         return pa.table(
             [
                 int_column([p.plant_id for p in plants]),

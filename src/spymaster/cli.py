@@ -9,6 +9,7 @@ from __future__ import annotations
 from cyclopts import App
 
 from spymaster import __version__
+from spymaster.bench import bench
 from spymaster.edge import run_app
 from spymaster.ingest import ingest
 from spymaster.inspect import inspect_file, inspect_flags
@@ -40,6 +41,8 @@ lake_app.command(lake_ls, name="ls")
 lake_app.command(lake_rm, name="rm")
 lake_app.command(lake_doctor, name="doctor")
 app.command(lake_app)
+
+app.command(bench)
 
 
 def main() -> int:

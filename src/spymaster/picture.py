@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,7 +208,11 @@ def _save(scene: Scene, out: Path) -> None:
     figure = _drawing().draw_radar(scene)
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": "spymaster"})
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")  # a full disk must not cost the old picture
     try:
-        out.write_bytes(png.getvalue())
+        unfinished.write_bytes(png.getvalue())
+        unfinished.replace(out)
     except OSError as error:
         raise UsageError(f"cannot write {str(out)!r}: {error.strerror}; choose another --out") from error
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -164,7 +164,9 @@ def brightness_table(wall_bounds_log: tuple[float, float] | None) -> Array:
     low, high = wall_bounds_log
     high = high if high > low else low + 1.0  # the repair of spec 6
     stops = (0.0, low, (low + high) / 2, high, max(full, high + 1.0))
-    return np.asarray(np.interp(log_lots, stops, (0.0, 0.05, 0.22, 0.78, 1.0)))
+    bright = np.interp(log_lots, stops, (0.0, 0.05, 0.22, 0.78, 1.0))
+    bright[0] = 0.0  # also where the lower bound is 0 lots
+    return np.asarray(bright)
 
 
 def ramp(stops: tuple[tuple[float, float, float], ...], brightness: Array) -> Array:
@@ -184,7 +186,7 @@ def paint_field(field: Field, view: View, tick_int: int, brightness: Array) -> A
     for fog, colour in zip(field.fog, (BID_FOG, ASK_FOG), strict=True):
         haze = _blurred(fog / 255.0)
         canvas = _blend(canvas, np.array(colour), _tall(np.clip(haze * 0.9, 0.0, 0.6)[..., None]))
-    return _notched(canvas, field)
+    return _notched(canvas, field, level)
 
 
 def _grid(rows: int, columns: int, view: View, tick_int: int) -> Array:
@@ -200,13 +202,19 @@ def _grid(rows: int, columns: int, view: View, tick_int: int) -> Array:
     return canvas
 
 
-def _notched(canvas: Array, field: Field) -> Array:
-    """Erosion: the edge of the wall that faces spot turns warm; the rest of the wall keeps its luminance."""
+def _notched(canvas: Array, field: Field, level: Array) -> Array:
+    """Erosion: the edge of the wall that faces spot turns warm; the rest of the wall keeps its luminance.
+
+    How bright the notch is follows the wall as it stood a column ago: a large wall that erodes is news, a
+    thin level that comes and goes is not.
+    """
     rows, columns = field.vacuum.shape
     cells = canvas.reshape(rows, SUB_ROWS, columns, 3)
-    share = np.clip(field.vacuum * 1.4, 0.0, 1.0)[..., None]
+    before = np.pad(level, ((0, 0), (1, 0)))[:, :-1]
+    wall = np.maximum(level, before) ** 0.6
+    share = np.clip(field.vacuum * 1.5, 0.0, 1.0) * (0.25 + 0.75 * wall)
     for edge, mine in ((slice(0, NOTCH_ROWS), field.above), (slice(-NOTCH_ROWS, None), ~field.above)):
-        part = np.where(mine[..., None], share, 0.0)
+        part = np.where(mine, share, 0.0)[..., None]
         cells[:, edge] = _blend(cells[:, edge], np.array(NOTCH), part[:, None])
     return cells.reshape(rows * SUB_ROWS, columns, 3)
 
@@ -253,9 +261,9 @@ def fill_lots(values: Array) -> Array:
     return np.asarray(np.expm1(values / 255.0 * math.log(1 + FULL_FILL_LOTS)))
 
 
-def smooth(values: Array, alive: Array, *, half_life_s: float = 5.0) -> Array:
+def smooth(values: Array, alive: Array, time_constant_s: float) -> Array:
     """Exponential mean over seconds where `alive`; NaN elsewhere, and it starts again after a break."""
-    keep = 0.5 ** (1.0 / half_life_s)
+    keep = math.exp(-1.0 / time_constant_s)
     smoothed = np.full(len(values), np.nan)
     last = math.nan
     for i, (value, on) in enumerate(zip(values.tolist(), alive.tolist(), strict=True)):

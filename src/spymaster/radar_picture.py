@@ -37,6 +37,10 @@ BESIDE: Final = 1.062
 """where the words at the right edge begin, in parts of the panels' width"""
 STALE_AFTER_S: Final = 5
 """scores are greyed when the last trade is older (spec 10)"""
+SMOOTHING_S: Final = 7.0
+"""time constant of the scores' mean: single seconds are noise to the eye (spec 10: 5-10 s)"""
+DEAD_ZONE: Final = 0.02
+"""a lead of one side over the other below this is no lead"""
 SCORE_TOP: Final = 0.6
 """top of the score panel: fixed, so that heights compare between pictures"""
 WALL_LABELS: Final = 2
@@ -245,7 +249,7 @@ def _holes(axes: Any, scene: Scene, view: View, field: Field) -> None:
         [(left + x * view.seconds_per_column, view.low_tick - 0.5 + y * view.ticks_per_row) for x, y in ends]
         for ends in radar_field.hole_edges(field.hole)
     ]
-    axes.add_collection(LineCollection(lines, colors=HOLE, linewidths=0.7, alpha=0.6, zorder=4))
+    axes.add_collection(LineCollection(lines, colors=HOLE, linewidths=0.9, alpha=0.8, zorder=4))
 
 
 def _gamma(axes: Any, scene: Scene, view: View) -> None:
@@ -282,13 +286,14 @@ def _quotes_and_spot(axes: Any, scene: Scene) -> None:
 def _fills(axes: Any, scene: Scene, view: View, field: Field) -> None:
     """Dots at the level that was taken; area grows with the lots."""
     left, _ = _column_span(scene, view, field)
+    area_per_lot = 2.6 * min(1.5, max(0.25, 600 / scene.hud.num_rows))  # points^2; long views hold more dots
     for values, colour in ((field.buy, BUYER), (field.sell, SELLER)):
         row, column = np.nonzero(values)
         lots = radar_field.fill_lots(values[row, column])
         axes.scatter(
             left + (column + 0.5) * view.seconds_per_column,
             view.low_tick - 0.5 + (row + 0.5) * view.ticks_per_row,
-            s=5.0 + 2.6 * lots,
+            s=area_per_lot * (lots + 1.5),
             color=colour,
             edgecolors="#05070a",
             linewidths=0.5,
@@ -417,24 +422,27 @@ def _volume(axes: Any, scene: Scene) -> None:
 def _scores(axes: Any, scene: Scene) -> None:
     """How weak the book is above and below: smoothed touch scores, thin spot scores, raw values as ghosts."""
     rows = pa.concat_tables([scene.lead, scene.hud])
-    skip = scene.lead.num_rows
-    fresh = _fresh(rows)
-    usable = fresh & rows["window_valid"].to_numpy(zero_copy_only=False)
-    at = np.arange(scene.hud.num_rows) + 0.5
+    seconds = scene.hud.num_rows
+    valid = rows["window_valid"].to_numpy(zero_copy_only=False)
+    at = np.arange(seconds) + 0.5
     lines = {}
-    for direction, colour in (("above", ASK), ("below", BID)):
-        raw = rows[f"{direction}_touch_score"].to_numpy()
-        line = radar_field.smooth(raw, rows["window_valid"].to_numpy(zero_copy_only=False))[skip:]
+    live = (valid & _fresh(rows))[-seconds:]
+    for direction, best, colour in (("above", "best_ask", ASK), ("below", "best_bid", BID)):
+        has_side = rows[f"{best}_price_int"].to_numpy() > 0  # without a best price the score is 0 by rule
+        touch = rows[f"{direction}_touch_score"].to_numpy()
+        line = radar_field.smooth(touch, valid & has_side, SMOOTHING_S)[-seconds:]
+        spot_line = radar_field.smooth(rows[f"{direction}_score"].to_numpy(), valid, SMOOTHING_S)[-seconds:]
+        ghost = np.where((valid & has_side)[-seconds:], touch[-seconds:], np.nan)
+        axes.plot(at, ghost, color=colour, linewidth=0.7, alpha=0.28 if seconds <= 1_200 else 0.13, zorder=2)
+        axes.plot(at, spot_line, color=colour, linewidth=0.9, alpha=0.55, linestyle=(0, (2, 2)), zorder=3)
+        axes.plot(at, line, color=QUIET, linewidth=1.6, zorder=3)
+        axes.plot(at, np.where(live, line, np.nan), color=colour, linewidth=2.6, zorder=4)
         lines[direction] = line
-        axes.plot(at, raw[skip:], color=colour, linewidth=0.7, alpha=0.28, zorder=2)
-        spot_line = radar_field.smooth(rows[f"{direction}_score"].to_numpy(), usable)[skip:]
-        axes.plot(at, spot_line, color=colour, linewidth=1.0, alpha=0.6, linestyle=(0, (2, 2)), zorder=3)
-        axes.plot(at, line, color="#6d7483", linewidth=1.6, zorder=3)
-        axes.plot(at, np.where(usable[skip:], line, np.nan), color=colour, linewidth=2.6, zorder=4)
-    for way, colour in ((1, ASK), (-1, BID)):
-        ahead = way * (lines["above"] - lines["below"]) > 0
-        axes.fill_between(at, lines["above"], lines["below"], where=ahead & usable[skip:], color=colour,
-                          alpha=0.22, linewidth=0)  # fmt: skip
+    lead = lines["above"] - lines["below"]
+    for colour, ahead in ((ASK, lead > DEAD_ZONE), (BID, lead < -DEAD_ZONE)):
+        axes.fill_between(
+            at, lines["above"], lines["below"], where=ahead & live, color=colour, alpha=0.25, linewidth=0
+        )
     axes.set_ylim(0, SCORE_TOP)
     axes.yaxis.tick_right()
     axes.yaxis.set_major_locator(MultipleLocator(0.2))
@@ -442,7 +450,8 @@ def _scores(axes: Any, scene: Scene) -> None:
     _caption(
         axes,
         "how weak the book stands above and below the touch, 0 firm .. 1 pulled, eroding, thin"
-        "   \u00b7   bold: 5 s mean, faint: each second, dotted: seen from spot, grey: no trade for 5 s",
+        f"   \u00b7   bold: mean of {SMOOTHING_S:.0f} s, faint: each second, dotted: seen from spot,"
+        f" grey: no trade for {STALE_AFTER_S} s",
     )
     _score_words(axes, scene, lines)
     _shade_invalid(axes, scene, label=False)
@@ -454,18 +463,22 @@ def _caption(axes: Any, words: str) -> None:
 
 
 def _score_words(axes: Any, scene: Scene, lines: dict[str, Array]) -> None:
-    last = {direction: float(line[-1]) for direction, line in lines.items()}
-    beside = {"transform": axes.transAxes, "va": "center"}
-    for direction, colour, height in (("above", ASK, 0.80), ("below", BID, 0.50)):
-        value = last[direction]
-        told = "n/a" if np.isnan(value) else f"{value:.2f}"
+    """The last values in words: EMPTY where a side has no price, n/a where the window is not valid."""
+    beside: Any = {"transform": axes.transAxes, "va": "center"}
+    for direction, best, colour, height in (
+        ("above", "best_ask", ASK, 0.80),
+        ("below", "best_bid", BID, 0.50),
+    ):
+        value = float(lines[direction][-1])
+        empty = scene.hud[f"{best}_price_int"][-1].as_py() == 0
+        told = "EMPTY" if empty else "n/a" if math.isnan(value) else f"{value:.2f}"
         axes.text(
             BESIDE, height, f"{direction} {told}", color=colour, fontsize=16, fontweight="bold", **beside
         )
     if scene.day_medians is not None:
-        above, below = scene.day_medians
-        axes.axhline((above + below) / 2, color="#8a93a5", linewidth=0.9, linestyle=(0, (8, 5)), zorder=1)
-        axes.text(BESIDE, 0.22, f"day median {(above + below) / 2:.2f}", fontsize=11, color=QUIET, **beside)
+        middle = sum(scene.day_medians) / 2
+        axes.axhline(middle, color="#8a93a5", linewidth=0.9, linestyle=(0, (8, 5)), zorder=1)
+        axes.text(BESIDE, 0.22, f"day median {middle:.2f}", fontsize=12, color=QUIET, **beside)
 
 
 def _fresh(rows: pa.Table) -> Array:

@@ -8,6 +8,8 @@ and not in an import. Commands are JSON objects, one per line on stdin, each ans
     {"do": "run", "argvs": [[...], ...], "disk": .., "limits": {"RLIMIT_FSIZE": bytes}}
                                                             runs all of them at once -> list of answers
     {"do": "kill", "argv": [...], "stage": name, "delay_s": s}   kill -9 that long after the stage began
+    {"do": "corrupt", "folder": path, "inputs": [[source, kind, seed], ...]}
+                                                            `corruption.try_inputs` in a child
 
 An answer is {"code": exit code or minus the signal, "out": text, "err": text, "secs": s, "marks":
 {stage: [start, end]}}; "disk" is {"n": step, "code": errno, "forever": bool} of `lake_faults.FailingDisk`.
@@ -23,6 +25,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -32,6 +35,7 @@ import data_eng.lake
 from spymaster.cli import app
 from spymaster.edge import run_app
 from tests.data_eng.lake_faults import FailingDisk
+from tests.hostility import corruption
 
 HANG_S = 120
 """a child that needs longer hangs: it is killed, and its answer says so"""
@@ -94,8 +98,8 @@ class Child:
         }
 
 
-def start(argv: list[str], disk: dict[str, Any] | None = None, limits: dict[str, int] | None = None) -> Child:
-    """Fork a child that runs the command line and exits with its code."""
+def start(work: Callable[[], int]) -> Child:
+    """Fork a child that exits with what `work` returns."""
     out_read, out_write = os.pipe()
     err_read, err_write = os.pipe()
     pid = os.fork()
@@ -104,18 +108,27 @@ def start(argv: list[str], disk: dict[str, Any] | None = None, limits: dict[str,
         os.dup2(out_write, 1)
         os.dup2(err_write, 2)
         os.closerange(3, max(err_read, err_write) + 1)
-        os._exit(_run(argv, disk, limits or {}))
+        sys.stdout = os.fdopen(1, "w")
+        sys.stderr = os.fdopen(2, "w")
+        try:
+            code = work()
+        except BaseException:  # noqa: BLE001 - what a shell would see: a traceback and exit code 1
+            traceback.print_exc()
+            code = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     os.close(out_write)
     os.close(err_write)
     return Child(pid, out_read, err_read)
 
 
-def _run(argv: list[str], disk: dict[str, Any] | None, limits: dict[str, int]) -> int:
-    sys.stdout = os.fdopen(1, "w")
-    sys.stderr = os.fdopen(2, "w")
-    for name, value in limits.items():
+def run(argv: list[str], disk: dict[str, Any] | None = None, limits: dict[str, int] | None = None) -> int:
+    """The command line, on a disk that fails at a step, or under limits of the kernel."""
+    for name, value in (limits or {}).items():
         resource.setrlimit(getattr(resource, name), (value, value))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file-size limit then is EFBIG, as a full disk is ENOSPC
+    failing = None
     if disk is not None:
         failing = FailingDisk(disk["n"], disk["code"], forever=disk["forever"])
         data_eng.lake.Disk = partial(_same, failing)  # type: ignore[assignment,misc]  # what Lake() takes
@@ -123,13 +136,8 @@ def _run(argv: list[str], disk: dict[str, Any] | None, limits: dict[str, int]) -
         code = run_app(app, argv)
     except SystemExit as stop:  # the parser's way out
         code = stop.code if isinstance(stop.code, int) else 1
-    except BaseException:  # noqa: BLE001 - what a shell would see: a traceback and exit code 1
-        traceback.print_exc()
-        code = 1
-    if disk is not None:
+    if failing is not None:
         sys.stdout.write(f"disk_steps {failing.steps} failed {','.join(failing.failed)}\n")
-    sys.stdout.flush()
-    sys.stderr.flush()
     return code
 
 
@@ -139,7 +147,7 @@ def _same(disk: FailingDisk) -> FailingDisk:
 
 def kill(argv: list[str], stage: str, delay_s: float) -> dict[str, Any]:
     """Run, and kill -9 `delay_s` after the stage said that it began; a run that ends before is not killed."""
-    child = start(argv)
+    child = start(partial(run, argv))
     while stage not in child.marks and child.read(1.0):
         pass
     if stage in child.marks:
@@ -163,9 +171,13 @@ def main() -> None:
             answer = {"code": code}
         elif command["do"] == "kill":
             answer = kill(command["argv"], command["stage"], command["delay_s"])
+        elif command["do"] == "corrupt":
+            inputs = [tuple(one) for one in command["inputs"]]
+            answer = start(partial(corruption.try_inputs, Path(command["folder"]), inputs)).answer()
         else:
-            children = [start(argv, command.get("disk"), command.get("limits")) for argv in command["argvs"]]
-            while any([child.read(0.01) for child in children]):  # a list: every pipe is drained each time
+            how = {name: command[name] for name in ("disk", "limits") if name in command}
+            children = [start(partial(run, argv, **how)) for argv in command["argvs"]]
+            while sum(child.read(0.01) for child in children):  # a sum: every pipe is drained each time
                 pass
             answer = [child.answer() for child in children]
         sys.stdout.write(json.dumps(answer) + "\n")

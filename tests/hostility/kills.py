@@ -18,7 +18,7 @@ from pathlib import Path
 from data_eng.pipeline import STAGES
 from data_eng.stage import SELECTION
 from tests.hostility.days import VERSIONS, day_job, write_raw
-from tests.hostility.lakes import References, leftovers
+from tests.hostility.lakes import References, left_behind, leftovers
 from tests.hostility.runner import Answer, Runner
 
 BETWEEN = "between stages"
@@ -75,8 +75,10 @@ def kill_campaign(runner: Runner, scratch: Path, count: int, seed: int = 2026010
         rerun = runner.run(day_job(raws[version], lake))
         if rerun.code != 0:
             report.faults.append(f"{where}: the rerun ended with {rerun.code}: {rerun.err}")
-        report.faults += [f"{where}: after the rerun {n} differs" for n in references.differences(lake, version)]
-        report.faults += [f"{where}: the rerun left {name} in staging" for name in leftovers(lake)]
+        report.faults += [
+            f"{where}: after the rerun {n} differs" for n in references.differences(lake, version)
+        ]
+        report.faults += [f"{where}: the rerun left {name} in staging" for name in left_behind(lake, rerun)]
         report.leftovers_swept += dirty
         yield report
 

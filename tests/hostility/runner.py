@@ -82,6 +82,10 @@ class Runner:
         """Run and kill -9 after `delay_s` of that stage; the code is -9 when the kill came in time."""
         return Answer(**self._ask(do="kill", argv=[str(word) for word in argv], stage=stage, delay_s=delay_s))
 
+    def corrupt(self, folder: Path, inputs: Sequence[tuple[str, str, int]]) -> Answer:
+        """Try those corrupt inputs in one child (see `corruption`)."""
+        return Answer(**self._ask(do="corrupt", folder=str(folder), inputs=[list(one) for one in inputs]))
+
     def _ask(self, **command: Any) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None

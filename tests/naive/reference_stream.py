@@ -28,11 +28,16 @@ _FIELDS = (
 
 def read_mbo_file(path: Path) -> list[Rec]:
     """All records of a zstd-compressed DBN file that holds MBO records only, in file order."""
+    return to_recs(read_mbo_array(path))
+
+
+def read_mbo_array(path: Path) -> np.ndarray:
+    """The same as an array of `MBO_DTYPE`: read-only views, unaligned where the header leaves them."""
     with path.open("rb") as compressed:
         data = zstandard.ZstdDecompressor().stream_reader(compressed).read()
     assert data[:3] == b"DBN", f"{path.name} does not begin with DBN"
     header_bytes = 8 + int.from_bytes(data[4:8], "little")
-    return to_recs(np.frombuffer(data, dtype=MBO_DTYPE, offset=header_bytes))
+    return np.frombuffer(data, dtype=MBO_DTYPE, offset=header_bytes)
 
 
 def to_recs(records: np.ndarray) -> list[Rec]:

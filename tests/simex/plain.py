@@ -16,9 +16,10 @@ import zstandard
 
 RECORD = np.dtype(
     [
-        ("length", "u1"), ("rtype", "u1"), ("publisher_id", "<u2"), ("instrument_id", "<u4"), ("ts_event", "<i8"),
-        ("order_id", "<i8"), ("price", "<i8"), ("size", "<u4"), ("flags", "u1"), ("channel_id", "u1"),
-        ("action", "S1"), ("side", "S1"), ("ts_recv", "<i8"), ("ts_in_delta", "<i4"), ("sequence", "<u4"),
+        ("length", "u1"), ("rtype", "u1"), ("publisher_id", "<u2"), ("instrument_id", "<u4"),
+        ("ts_event", "<i8"), ("order_id", "<i8"), ("price", "<i8"), ("size", "<u4"), ("flags", "u1"),
+        ("channel_id", "u1"), ("action", "S1"), ("side", "S1"), ("ts_recv", "<i8"), ("ts_in_delta", "<i4"),
+        ("sequence", "<u4"),
     ]
 )  # fmt: skip
 SECOND = 1_000_000_000
@@ -49,25 +50,27 @@ class Replay:
     """Book per second end, flow per second, trades, and every rule of the grammar that was broken."""
 
     book: dict[int, dict[tuple[str, int], tuple[int, int]]] = field(default_factory=dict)
-    flow: dict[tuple[int, str, int], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0]))
+    flow: dict[tuple[int, str, int], list[int]] = field(
+        default_factory=lambda: defaultdict(lambda: [0, 0, 0])
+    )
     trades: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0]))
     events: Counter[int] = field(default_factory=Counter)
     crossed: Counter[int] = field(default_factory=Counter)
     broken: Counter[str] = field(default_factory=Counter)
     shapes: Counter[str] = field(default_factory=Counter)
     aggressor_legs: int = 0
-    fifo: Counter[bool] = field(default_factory=Counter)
     first_snapshot: list[tuple[int, str, int, int]] = field(default_factory=list)
 
 
 def replay(records: np.ndarray, instrument_id: int) -> Replay:
-    """Applies the records of one instrument. Flow triples are (add, pull, fill) by the fill rule of the spec."""
+    """Applies the records of one instrument. Flow triples are (add, pull, fill) by the fill rule."""
     out = Replay()
     orders: dict[int, tuple[str, int, int]] = {}
     depth: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
     queue: dict[tuple[str, int], dict[int, None]] = defaultdict(dict)
     filled: dict[int, int] = defaultdict(int)
     event: list[tuple[Any, ...]] = []
+    top: dict[str, int | None] = {"B": None, "A": None}
     last_ts = 0
     window = None
 
@@ -76,6 +79,8 @@ def replay(records: np.ndarray, instrument_id: int) -> Replay:
         depth[side, price][0] += size
         depth[side, price][1] += 1
         queue[side, price][order] = None
+        if top[side] is None or (price > top[side] if side == "B" else price < top[side]):
+            top[side] = price
 
     def take(order: int) -> tuple[str, int, int]:
         side, price, size = orders.pop(order)
@@ -85,12 +90,13 @@ def replay(records: np.ndarray, instrument_id: int) -> Replay:
         if depth[side, price][1] == 0:
             del depth[side, price]
             queue.pop((side, price), None)
+            if price == top[side]:
+                left = [p for s, p in depth if s == side]
+                top[side] = (max(left, default=None)) if side == "B" else min(left, default=None)
         return side, price, size
 
     def best() -> tuple[int | None, int | None]:
-        bids = [price for side, price in depth if side == "B"]
-        asks = [price for side, price in depth if side == "A"]
-        return max(bids, default=None), min(asks, default=None)
+        return top["B"], top["A"]
 
     quote: tuple[int | None, int | None] = (None, None)
     for r in records[records["instrument_id"] == instrument_id].tolist():
@@ -101,6 +107,7 @@ def replay(records: np.ndarray, instrument_id: int) -> Replay:
                 orders.clear()
                 depth.clear()
                 queue.clear()
+                top.update(B=None, A=None)
             else:
                 out.first_snapshot.append((order, side, price, size))
                 put(order, side, price, size)
@@ -211,10 +218,12 @@ def _check_event(out: Replay, event: list[tuple[Any, ...]], legs: int) -> None:
     traded = sum(e[4] for e in trades)
     eaten = sum(e[4] for e in fills)
     auction = trades[0][1] == "N"
-    if auction and (eaten != 2 * traded or len(trades) != 1 or trades[0][2] != 0 or any(e[1] != "N" for e in fills)):
+    if auction and (
+        eaten != 2 * traded or len(trades) != 1 or trades[0][2] != 0 or any(e[1] != "N" for e in fills)
+    ):
         out.broken["auction is not one T with F = 2 T"] += 1
     if not auction and traded != eaten - legs:
         out.broken["sum of T is not the sum of F without own legs"] += 1
     word = "".join(e[0] for e in event)
-    if not auction and word.rstrip("ACM").rstrip("TF") != "":
+    if not auction and word.rstrip("ACMN").rstrip("TF") != "":
         out.broken["T and F do not come first"] += 1

@@ -26,7 +26,18 @@ HEAVY = (
     "pydantic",
     "matplotlib",
 )
-VERBS = ["ingest", "run", "verify", "inspect flags", "inspect file", "lake ls", "lake rm", "lake doctor"]
+VERBS = [
+    "ingest",
+    "run",
+    "verify",
+    "bench",
+    "picture",
+    "inspect flags",
+    "inspect file",
+    "lake ls",
+    "lake rm",
+    "lake doctor",
+]
 
 
 def test_help_loads_no_heavy_package() -> None:
@@ -177,7 +188,8 @@ def test_lake_ls_rm_and_doctor_tell_one_story(spymaster: Command, raw_folder: Pa
     assert len(json.loads(spymaster("lake", "ls", *at, "--json").out)) == len(listed)
 
     removed = spymaster("lake", "rm", "bronze.future_mbo.mbo", "--symbol", "ESH6", "--yes", *at)
-    assert f"rebuild: spymaster ingest --dt {DT} --lake {tmp_path}" in removed.out
+    again = f"spymaster ingest --dt {DT} --symbol ESH6 --only bronze.future_mbo.mbo --force"
+    assert f"rebuild: {again}" in removed.out
     assert len(json.loads(spymaster("lake", "ls", *at, "--json").out)) == len(listed) - 1
     assert list(raw_folder.iterdir()), "raw input is never deleted"
 

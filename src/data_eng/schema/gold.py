@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pyarrow as pa
@@ -93,7 +94,7 @@ HUD_SURFACE: Final = Table(
         BEST_ASK_PRICE,
         MID_PRICE,
         BOOK_VALID,
-        WINDOW_VALID,
+        replace(WINDOW_VALID, doc=WINDOW_VALID.doc + " False in a window without spot, which has no walls."),
         Column(
             "phase",
             pa.uint8(),

@@ -227,7 +227,7 @@ class BookEngine:
                     f"saved engine state has format {header['format']}, expected {_STATE_FORMAT}"
                 )
             arrays = {name: np.load(source, allow_pickle=False) for name in header["arrays"]}
-        except (ValueError, KeyError, EOFError) as error:
+        except (TypeError, ValueError, KeyError, EOFError) as error:
             raise EngineError(f"these bytes are no saved engine state: {error}") from error
         state = arrays["st"][0]
         engine = cls(int(state["instrument"]), wall=bool(state["with_wall"]))
@@ -279,7 +279,7 @@ class BookEngine:
         st = self._st
         rows = self._state["trd"][:count]
         start = np.where(rows["win"] == at.PRE_WINDOW, rows["ts_event_ns"], rows["win"] * WINDOW_NS)
-        rows = rows[(start >= st.emit_from) & (start < st.emit_to)]
+        rows = rows[(start >= st.emit_from) & (start + WINDOW_NS <= st.emit_to)]
         aggressor = np.select([rows["side"] == SIDE_BID, rows["side"] == SIDE_ASK], [0, 1], 2)
         columns: dict[str, Any] = {name: np.array(rows[name]) for name in at.TRADE.names or ()}
         columns["aggressor_side"] = _words(aggressor, _AGGRESSORS)

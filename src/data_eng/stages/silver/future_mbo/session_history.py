@@ -95,7 +95,7 @@ def session_history(context: StageContext) -> tuple[SessionHistory, list[str]]:
         return SessionHistory(), []
     if not context.has(MBO):
         return SessionHistory(), [
-            f"{UNKNOWN}: {MBO} of {context.symbol} {context.dt} is not in the lake, so differences of the first"
+            f"{UNKNOWN}: {MBO} of {context.symbol} {context.dt} is gone, so differences of the first"
             f" {HISTORY_WINDOWS} windows of session {session.text} begin at zero; spymaster ingest mends it"
         ]
     begin = -(-session.start_ns // WINDOW_NS) * WINDOW_NS
