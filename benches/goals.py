@@ -270,10 +270,11 @@ GOALS: Final[dict[str, Callable[[Setting], Goal]]] = {
 }
 
 
-def prove_equal(at: Setting) -> list[str]:
-    """Everything that is compared before a time is printed -> one sentence each. Raises `BenchError`."""
+def prove_equal(at: Setting) -> tuple[list[str], list[str]]:
+    """Compare everything -> what was found equal, and what could not be compared. Raises `BenchError`."""
     engine, windows = equality.run_engine(at.day)
-    said = []
+    said: list[str] = []
+    absent: list[str] = []
     try:
         result = at.c_result(at.day)
         said += [
@@ -282,7 +283,7 @@ def prove_equal(at: Setting) -> list[str]:
             equality.same_flows(at.day, at.c_book),
         ]
     except Missing as why:
-        said.append(f"not compared with C: {why}")
+        absent.append(f"C: {why}")
     said.append(equality.same_as_twin(at.day))
     slow_engine, slow_windows = equality.run_engine(at.peer_day)
     book = subjects.plain_python(at.peer_day)[1]
@@ -294,8 +295,8 @@ def prove_equal(at: Setting) -> list[str]:
         for name, depth in at.peer.depths().items():
             said.append(equality.same_depth(slow_engine.depth(), depth, name))
     except Missing as why:
-        said.append(f"not compared with nautilus_trader: {why}")
-    return said
+        absent.append(f"nautilus_trader: {why}")
+    return said, absent
 
 
 # ------------------------------------------------------------------------------------------------ helpers
@@ -353,7 +354,9 @@ def _empty_windows(rounds: int) -> Check:
     interleave(contestants, 1)
     times = interleave(contestants, rounds)
     name = f"idle second with {RESTING_ORDERS:,} orders / with none"
-    return ratio(name, times, "with orders", "empty book", "<=", 1.5, "cpu", records=EMPTY_WINDOWS)
+    return ratio(
+        name, times, "with orders", "empty book", "<=", 1.5, "cpu", records=EMPTY_WINDOWS, each="window"
+    )
 
 
 def _idle(orders: int) -> Spent:

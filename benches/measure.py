@@ -155,14 +155,15 @@ def ratio(
     clock: Clock,
     *,
     records: int = 0,
+    each: str = "record",
 ) -> Check:
     """Median over the rounds of (sum of `over`) / (sum of `under`) in that round.
 
-    records: medians are shown as ns per record instead of seconds.
+    records: medians are shown as ns per record (or whatever `each` says) instead of seconds.
     """
     top, bottom = _sums(rounds, over, clock), _sums(rounds, under, clock)
     values = [a / b for a, b in zip(top, bottom, strict=True)]
-    scale, unit = (1e9 / records, "ns/record") if records else (1.0, "s")
+    scale, unit = (1e9 / records, f"ns/{each}") if records else (1.0, "s")
     return Check(
         name,
         statistics.median(values),

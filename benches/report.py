@@ -15,6 +15,7 @@ END: Final = "<!-- end -->"
 def lines(document: dict[str, Any]) -> list[str]:
     """For people at a terminal."""
     found = [f"equal: {sentence}" for sentence in document["equal"]]
+    found += [f"not compared with {text}" for text in document["not_compared"]]
     for name in goals_of(document):
         goal = document[name]
         found += ["", f"{name}  {'met' if goal['met'] else 'NOT MET'}  {goal['text']}"]
@@ -48,18 +49,25 @@ def markdown(document: dict[str, Any]) -> str:
                 "",
             ]
     equal = [f"- {sentence}" for sentence in document["equal"]]
+    equal += [f"- not compared with {text}" for text in document["not_compared"]]
     parts = [*rows, "", *facts, "", "Found equal before any time was taken:", "", *equal, "", *beside]
     return "\n".join(parts).rstrip() + "\n"
 
 
 def write_page(page: Path, document: dict[str, Any]) -> None:
-    """Replace what stands between the two marks of `page`. Raises `UsageError` when they are not there."""
-    text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    if BEGIN not in text or END not in text.split(BEGIN, 1)[1]:
-        raise UsageError(f"{page}: has no place for the table, expected the lines {BEGIN!r} and {END!r}")
+    """Replace what stands between the two marks of `page`. Raises as `check_page`."""
+    text = check_page(page)
     head, rest = text.split(BEGIN, 1)
     tail = rest.split(END, 1)[1]
     page.write_text(f"{head}{BEGIN}\n\n{markdown(document)}\n{END}{tail}", encoding="utf-8")
+
+
+def check_page(page: Path) -> str:
+    """Text of `page`. Raises `UsageError` when it has no place for the table."""
+    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    if BEGIN not in text or END not in text.split(BEGIN, 1)[1]:
+        raise UsageError(f"{page}: has no place for the table, expected the lines {BEGIN!r} and {END!r}")
+    return text
 
 
 def goals_of(document: dict[str, Any]) -> list[str]:

@@ -49,8 +49,8 @@ def run(
         try:
             at.given_day.source  # noqa: B018 - refuses a file that cannot be used before anything is made
             say("proving equality")
-            equal = prove_equal(at)
-            for sentence in equal:
+            equal, absent = prove_equal(at)
+            for sentence in [*equal, *(f"not compared with {text}" for text in absent)]:
                 say(f"  {sentence}")
             goals = {}
             for name in names:
@@ -59,6 +59,7 @@ def run(
             return {
                 **goals,
                 "equal": equal,
+                "not_compared": absent,
                 "machine": machine(),
                 "python": platform.python_version(),
                 "libraries": {name: version(name) for name in LIBRARIES},

@@ -202,7 +202,11 @@ static inline __attribute__((always_inline)) void run(Book *b, const uint64_t *w
         int32_t size = (int32_t)(uint32_t)packed;
         int flags = packed >> 32 & 0xff, action = packed >> 48 & 0xff, side = (packed >> 56) == 'A' ? ASK : BID;
         if (!(flags & F_SNAPSHOT)) {
-            if (!b->window_end) b->window_end = ts - ts % WINDOW_NS + WINDOW_NS, b->window++;
+            if (!b->window_end) { /* the first window opens; what the snapshot added is no flow */
+                b->window_end = ts - ts % WINDOW_NS + WINDOW_NS;
+                b->window++;
+                b->n_touched = 0;
+            }
             while (ts >= b->window_end) close_window(b, keep_totals);
             b->event_records++;
         }

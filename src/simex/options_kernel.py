@@ -11,12 +11,34 @@ prices are whole multiples of 0.05, so the bytes do not hang on a maths library.
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
-from numba import njit
+from numba import njit, types
 
-_kernel: Any = njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+_INTS: Final = types.int64
+_FLOATS: Final = types.float64
+_TYPES: Final[dict[str, Any]] = (
+    {
+        "g": _INTS[::1],
+        "weights": _INTS[::1],
+        "wanted": _INTS[::1],
+        "x": _FLOATS[::1],
+        "truth": _FLOATS[:, :, ::1],
+    }
+    | dict.fromkeys(("instruments", "quotes", "draws", "tables", "records"), _INTS[:, ::1])
+    | dict.fromkeys(("model", "steps"), _FLOATS[:, ::1])
+    | dict.fromkeys(("value", "forward", "level"), _FLOATS)
+)
+
+
+def _kernel(function: Callable[..., Any]) -> Any:
+    """Compiles with argument types by name, any other name an int64: one version, not one per constant."""
+    signature = tuple(_TYPES.get(name, _INTS) for name in inspect.signature(function).parameters)
+    return njit(signature, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+
 
 STEP_NS: Final = 250_000_000
 MAKERS: Final = 3
@@ -61,12 +83,12 @@ ACTION_T: Final = 84
 
 
 @_kernel
-def exp_exact(x):  # type: ignore[no-untyped-def]
-    """e^x from additions, multiplications and powers of two; relative error below 1e-15 for |x| < 700."""
-    if x < -700.0:
+def exp_exact(value):  # type: ignore[no-untyped-def]
+    """e^value from additions, multiplications and powers of two; relative error < 1e-15 for |value| < 700."""
+    if value < -700.0:
         return 0.0
-    n = math.floor(x * 1.4426950408889634 + 0.5)
-    r = (x - n * 0.6931471803691238) - n * 1.9082149292705877e-10
+    n = math.floor(value * 1.4426950408889634 + 0.5)
+    r = (value - n * 0.6931471803691238) - n * 1.9082149292705877e-10
     total = 1.0
     for i in range(16, 0, -1):
         total = 1.0 + total * r / i
@@ -74,9 +96,9 @@ def exp_exact(x):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def log_exact(x):  # type: ignore[no-untyped-def]
-    """ln x for x > 0 from the series of artanh; relative error below 1e-15."""
-    m, e = math.frexp(x)
+def log_exact(value):  # type: ignore[no-untyped-def]
+    """ln value for value > 0 from the series of artanh; relative error below 1e-15."""
+    m, e = math.frexp(value)
     if m < 0.7071067811865476:
         m *= 2.0
         e -= 1
@@ -89,9 +111,9 @@ def log_exact(x):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def normal_cdf(x):  # type: ignore[no-untyped-def]
+def normal_cdf(value):  # type: ignore[no-untyped-def]
     """Standard normal distribution function (Hart's rational approximation as given by West, 1e-15)."""
-    a = abs(x)
+    a = abs(value)
     if a > 37.0:
         tail = 0.0
     else:
@@ -118,7 +140,7 @@ def normal_cdf(x):  # type: ignore[no-untyped-def]
             b = a + 2.0 / b
             b = a + 1.0 / b
             tail = e / b / 2.506628274631
-    return 1.0 - tail if x > 0.0 else tail
+    return 1.0 - tail if value > 0.0 else tail
 
 
 @_kernel

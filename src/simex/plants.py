@@ -80,6 +80,9 @@ def build(span: Span, preset: str) -> Script:
     script = Script()
     _phases(script, span)
     _gaps_and_bursts(script, span, preset)
+    if preset == "session" and span.start_s < 15 * 3600 < 20 * 3600 < span.end_s:
+        slide = [span.midnight_ns + hour * 3600 * SECOND_NS for hour in (15, 20)]
+        script.plant("view_exit", slide[0], slide[1], "N", 0, "price slides more than 600 ticks")
     if preset == "tiny":
         start, end = _open_part(span)
         if end - start >= 20:

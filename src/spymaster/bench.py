@@ -54,6 +54,8 @@ def bench(
         Also write the table into this page, between its marks (docs/benchmarks.md).
     """
     runner, report = _benches()
+    if page is not None:
+        report.check_page(page)
     options = {"--records": records, "--rounds": rounds, "--peer-records": peer_records, "--only": only}
     command = ["spymaster bench", f"--input {input.name}", *(f"{k} {v}" for k, v in options.items() if v)]
     document: dict[str, Any] = runner.run(

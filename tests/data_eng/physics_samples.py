@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def to_table(dataset: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 def batches(rows: pa.Table, positions: Sequence[int] = ()) -> list[pa.RecordBatch]:
     """The rows as record batches cut at `positions`; an empty table is one empty batch."""
     borders = [0, *positions, rows.num_rows]
-    pieces = [rows.slice(a, b - a).combine_chunks() for a, b in zip(borders, borders[1:], strict=False)]
+    pieces = [rows.slice(a, b - a).combine_chunks() for a, b in pairwise(borders)]
     schema = rows.schema
     return [
         pa.RecordBatch.from_arrays(

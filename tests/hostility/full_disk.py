@@ -49,8 +49,8 @@ class DiskReport:
         spread = ", ".join(f"{name} {count}" for name, count in sorted(self.failed.items()))
         return (
             f"{self.total} runs on failing disks ({self.steps} steps in a run): "
-            f"{self.failed.total()} refused ({spread}), {self.cleaning} failed in cleaning up only, {self.unharmed} unharmed, "
-            f"{len(self.faults)} faults"
+            f"{self.failed.total()} refused ({spread}), {self.cleaning} failed in cleaning up only, "
+            f"{self.unharmed} unharmed, {len(self.faults)} faults"
         )
 
 

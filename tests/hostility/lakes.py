@@ -41,7 +41,7 @@ def leftovers(root: Path) -> list[str]:
 
 
 def left_behind(root: Path, rerun: Answer) -> list[str]:
-    """`leftovers` after a rerun; when that found everything fresh it wrote nothing, and the sweep is due yet."""
+    """`leftovers` after a rerun; one that found everything fresh wrote nothing, so the sweep is due yet."""
     if not rerun.marks:
         Lake(root).sweep_staging()
     return leftovers(root)

@@ -1,4 +1,4 @@
-"""Simulated days as the truth tests use them: what the exchange says, and what the pipeline made of its files.
+"""Simulated days for the truth tests: what the exchange says, and what the pipeline made of its files.
 
 The truth comes from the simulator's own memory. Silver comes through the front door: DBN files in a folder,
 bronze, one engine pass, Parquet. Nothing is shared between the two but those files.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ class Day:
         """Rows of truth_orders that carried out a plant: its orders have an owner of their own."""
         return self.truth("orders").filter(pl.col("owner") == 1000 + plant["plant_id"])
 
+    @cached_property
     def records(self) -> np.ndarray:
         """MBO records of the front contract in file order, read without the pipeline."""
         records = mbo_file(self.raw)[1]

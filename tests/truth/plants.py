@@ -19,20 +19,21 @@ def window_end(ts_ns: int) -> int:
     return (ts_ns // SECOND_NS + 1) * SECOND_NS
 
 
-def alone(records: np.ndarray, order_ids: list[int]) -> np.ndarray:
-    """The records of some orders, and the trades around them; every event keeps its end.
+def alone(records: np.ndarray, order_ids: list[int], first_ns: int, last_ns: int) -> np.ndarray:
+    """The records of some orders between two instants, and the trades around them; events keep their ends.
 
     Trades stay because they name the aggressor of the fills that follow and give the window its spot.
     """
-    rows = records[(records["flags"] & F_SNAPSHOT) == 0]
-    mine = np.isin(rows["order_id"], np.array(order_ids, np.uint64)) & (rows["action"] != ACTION_TRADE)
+    plain_from = int(np.argmin((records["flags"] & F_SNAPSHOT) > 0))
+    times = records["ts_event"][plain_from:]
+    begin, stop = np.searchsorted(times, np.array([first_ns, last_ns + 1], np.uint64)) + plain_from
+    trade = records["action"] == ACTION_TRADE
+    lead = np.flatnonzero(trade[:begin])[-1:]  # the trade before gives the first window its spot
+    rows = np.concatenate([records[lead], records[begin:stop]])
     trade = rows["action"] == ACTION_TRADE
-    first, last = np.flatnonzero(mine)[[0, -1]]
-    before = np.flatnonzero(trade[:first])[-1:]
-    keep = mine | trade
-    keep[: before[0] if len(before) else first] = False
-    keep[last + 1 :] = False
+    keep = trade | np.isin(rows["order_id"], np.array(order_ids, np.uint64))
     ends = (rows["flags"] & F_LAST) > 0
+    ends[: len(lead)] = True
     event = np.cumsum(ends) - ends
     out = rows[keep]
     out["flags"] &= ~np.uint8(F_LAST)
@@ -41,10 +42,13 @@ def alone(records: np.ndarray, order_ids: list[int]) -> np.ndarray:
 
 
 def ledger(day: Day, plant: dict[str, Any]) -> pl.DataFrame:
-    """Wall rows of the engine fed with the plant's own orders: add, pull, fill, depth per second and level."""
-    ids = day.orders_of(plant)["order_id"].to_list()
-    assert ids, f"no order carried out the plant {plant}"
-    windows, engine = run_engine(alone(day.records(), ids))
+    """Wall rows of the engine fed with the orders of one plant: what they alone did to every level."""
+    orders = day.orders_of(plant)
+    assert len(orders), f"no order carried out the plant {plant}"
+    last = orders["leave_ts_ns"].max()
+    windows, engine = run_engine(
+        alone(day.records, orders["order_id"].to_list(), orders["enter_ts_ns"].min(), last)
+    )
     counters = engine.counters()
     # fills of strangers are the only thing a stream of its own may not understand: none are in it
     assert counters["unknown_cancels"] == counters["unknown_modifies"] == counters["unknown_fill_qty"] == 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from data_eng.dbn_codes import ACTION_CANCEL, ACTION_TRADE
+from data_eng.dbn_codes import ACTION_CANCEL, ACTION_MODIFY, ACTION_TRADE
 from data_eng.units import TICK_INT
 from tests.truth.days import SECOND_NS, Day
 from tests.truth.plants import FLOW, KEY, at, ledger, sums, trades_at, window_end
@@ -48,15 +49,21 @@ def wall_eroded(day: Day, plant: Plant) -> None:
 
 def wall_relocated(day: Day, plant: Plant) -> None:
     rows = ledger(day, plant)
-    qty = plant["qty"]
-    assert sums(rows) == (3 * qty, 3 * qty, 0), "in, moved twice, out"
-    levels = rows.group_by("price_int").agg(pl.col(FLOW).sum()).sort("price_int")
-    assert levels["add_qty"].to_list() == levels["pull_qty_total"].to_list() == [qty] * 3
-    steps = (levels["price_int"] - plant["price_int"]) // TICK_INT
-    assert 0 in steps.to_list()
-    for second in rows.filter(pl.col("pull_qty_total") > 0)["window_end_ts_ns"].unique().sort().to_list()[:-1]:
-        moved = rows.filter(pl.col("window_end_ts_ns") == second)
-        assert sums(moved) == (qty, qty, 0), "a move is a pull and an add of the same second"
+    path = day.orders_of(plant)["price_path_int"][0].to_list()
+    assert (len(path), path[0]) == (3, plant["price_int"])
+    arrives = plant["qty"]
+    for price in path:
+        added, pulled, filled = sums(rows.filter(pl.col("price_int") == price))
+        assert (added, pulled) == (arrives, arrives - filled), (
+            "what was not taken moves on, or leaves, as a pull"
+        )
+        arrives = pulled
+    assert arrives > 0.8 * plant["qty"]
+    for old, new in pairwise(path):
+        left = rows.filter((pl.col("price_int") == old) & (pl.col("pull_qty_total") > 0))
+        came = rows.filter((pl.col("price_int") == new) & (pl.col("add_qty") > 0))
+        assert left["window_end_ts_ns"].to_list() == came["window_end_ts_ns"].to_list(), "in one second"
+        assert left["pull_qty_total"].to_list() == came["add_qty"].to_list()
 
 
 # ---- what comes and goes ---------------------------------------------------------------------------------
@@ -79,7 +86,7 @@ def vacuum(day: Day, plant: Plant) -> None:
     first, last = window_end(plant["t0_ns"]), window_end(plant["t0_ns"] + 500_000_000)
     spell = walls.filter(pl.col("window_end_ts_ns").is_between(first, last))
     stood = spell.filter(pl.col("window_end_ts_ns") == first)["depth_qty_start"].sum()
-    assert stood > 50
+    assert stood >= 10
     assert spell["pull_qty_total"].sum() + spell["fill_qty"].sum() >= stood
     assert spell["pull_qty_total"].sum() > spell["fill_qty"].sum(), "they leave, they are not taken"
 
@@ -103,13 +110,11 @@ def iceberg(day: Day, plant: Plant) -> None:
     (order,) = day.orders_of(plant).to_dicts()
     added, pulled, filled = sums(rows)
     assert order["displayed"] + order["hidden"] == plant["qty"]
-    assert filled > order["displayed"], "more is filled than was ever displayed at once"
     assert added == filled + pulled, "hidden lots count as added when they are shown or eaten"
     assert pulled <= order["displayed"], "hidden lots that were never shown are no pull"
-    if order["end_reason"] == "filled":
+    if plant["side"] == "B":  # the one that is taken whole
         assert (added, pulled, filled) == (plant["qty"], 0, plant["qty"])
-    else:
-        assert (order["end_reason"], added < plant["qty"]) == ("cancelled", True)
+        assert filled > order["displayed"], "more is filled than was ever displayed at once"
     assert rows["depth_qty_end"].max() <= order["displayed"], "only the displayed slice is a wall"
 
 
@@ -128,15 +133,23 @@ def sweep(day: Day, plant: Plant) -> None:
 
 
 def stop_cascade(day: Day, plant: Plant) -> None:
-    trades = trades_at(day, plant["t1_ns"], plant["side"])
-    assert trades["order_id"].n_unique() >= 2, "a stop is an aggressor of its own inside the same event"
-    first = trades["order_id"][0]
-    stops = trades.filter(pl.col("order_id") != first)
-    assert (stops["order_id"] < first).all(), "the stop is older than the order that set it off"
-    assert stops["qty"].sum() % (plant["qty"] // 3) == 0
-    assert stops["qty"].sum() <= plant["qty"]
-    fills = at(day.table("wall_surface_1s"), plant["t1_ns"]).filter(pl.col("side") == "B")["fill_qty"].sum()
-    assert fills >= trades["qty"].sum()
+    """Stops wait below the touch and are set off inside the event of whoever trades there first."""
+    trades = day.table("trade_event").filter(
+        pl.col("ts_event_ns").is_between(plant["t0_ns"], plant["t0_ns"] + 60 * SECOND_NS)
+    )
+    starter = pl.col("order_id").first().over("ts_event_ns")
+    stops = trades.filter(pl.col("order_id") != starter)
+    assert (stops["aggressor_side"] == plant["side"]).all()
+    assert (stops["order_id"] < trades["order_id"].max()).all(), (
+        "a stop is older than the order that set it off"
+    )
+    lots = stops.group_by("order_id").agg(pl.col("qty").sum())
+    assert lots["qty"].to_list() == [plant["qty"] // 3] * 3, "three stops, each an aggressor of its own"
+    for trade in stops.iter_rows(named=True):
+        level = at(day.table("wall_surface_1s"), trade["ts_event_ns"]).filter(
+            (pl.col("side") == "B") & (pl.col("price_int") == trade["price_int"])
+        )
+        assert level["fill_qty"].sum() >= trade["qty"]
 
 
 def aggressive_modify(day: Day, plant: Plant) -> None:
@@ -146,16 +159,12 @@ def aggressive_modify(day: Day, plant: Plant) -> None:
     filled_before = old["fill_qty"].sum()
     assert old["add_qty"].sum() == plant["qty"]
     assert old["pull_qty_total"].sum() == plant["qty"] - filled_before, "its own fill is no fill of the book"
-    trades = day.table("trade_event").filter(pl.col("order_id") == plant_order_id(order))
+    trades = day.table("trade_event").filter(pl.col("order_id") == order["order_id"])
     assert trades["qty"].sum() > 0, "it traded as the aggressor"
     if len(order["price_path_int"]) > 1:
         new = rows.filter(pl.col("price_int") == order["price_path_int"][1])
         left = plant["qty"] - filled_before - trades["qty"].sum()
         assert new["add_qty"].sum() == left, "what did not trade rests at the new price"
-
-
-def plant_order_id(order: Plant) -> int:
-    return int(order["order_id"])
 
 
 # ---- times -----------------------------------------------------------------------------------------------
@@ -170,12 +179,13 @@ def boundary_event(day: Day, plant: Plant) -> None:
 
 
 def boundary_arrival(day: Day, plant: Plant) -> None:
-    records = day.records()
+    records = day.records
     ts = trades_at(day, plant["t0_ns"], plant["side"])["ts_event_ns"][0]
     event = records[records["ts_event"] == ts]
-    trade, cancel = (event[event["action"] == action] for action in (ACTION_TRADE, ACTION_CANCEL))
-    received = [int(part["ts_recv"][0]) // SECOND_NS for part in (trade, cancel)]
-    assert received[0] < received[1], "the trade arrives in one second, its cancel in the next"
+    trade = event[event["action"] == ACTION_TRADE]
+    change = event[(event["action"] == ACTION_CANCEL) | (event["action"] == ACTION_MODIFY)]
+    received = [int(part["ts_recv"][0]) // SECOND_NS for part in (trade, change)]
+    assert received[0] < received[1], "the trade arrives in one second, what it did to the book in the next"
     rows = at(day.table("wall_surface_1s"), int(ts)).filter(pl.col("side") != plant["side"])
     rows = rows.filter(pl.col("price_int") == int(trade["price"][0]))
     assert rows["fill_qty"].sum() >= plant["qty"], "both count when the exchange matched them"
@@ -191,12 +201,16 @@ def quiet_gap(day: Day, plant: Plant) -> None:
     assert sums(rows) == (0, 0, 0)
     assert (rows["depth_qty_start"] == rows["depth_qty_end"]).all()
     later = rows.filter(pl.col("window_end_ts_ns") > plant["t0_ns"] + 3 * SECOND_NS)
-    assert later.select(pl.col("d1_depth_qty", "d2_depth_qty", "d3_depth_qty").abs().sum()).row(0) == (0, 0, 0)
+    assert later.select(pl.col("d1_depth_qty", "d2_depth_qty", "d3_depth_qty").abs().sum()).row(0) == (
+        0,
+        0,
+        0,
+    )
     assert later["window_valid"].all()
 
 
 def burst_second(day: Day, plant: Plant) -> None:
-    records = day.records()
+    records = day.records
     inside = (records["ts_event"] >= plant["t0_ns"]) & (records["ts_event"] < plant["t1_ns"])
     assert np.count_nonzero(inside) >= plant["qty"]
     window = at(day.table("book_snapshot_1s"), plant["t0_ns"])
@@ -233,7 +247,9 @@ def auction(day: Day, plant: Plant) -> None:
     truth = at(day.truth("trades_1s"), plant["t0_ns"])
     assert window["phase"].item() == "open"
     assert truth["none_qty"].item() == trade["qty"]
-    assert window["buy_qty"].item() + window["sell_qty"].item() == (truth["buy_qty"] + truth["sell_qty"]).item()
+    assert (
+        window["buy_qty"].item() + window["sell_qty"].item() == (truth["buy_qty"] + truth["sell_qty"]).item()
+    )
     walls = day.table("wall_surface_1s")
     assert not at(walls, plant["t0_ns"])["window_valid"].any(), "it began crossed"
     assert at(walls, plant["t0_ns"] + SECOND_NS)["window_valid"].all()
@@ -282,13 +298,18 @@ def test_no_kind_of_plant_goes_unchecked(day: Day) -> None:
 def test_what_a_plant_did_is_part_of_the_surface_of_everybody(day: Day) -> None:
     seen = 0
     for plant in day.truth("plants").iter_rows(named=True):
-        if day.orders_of(plant).is_empty() or plant["kind"] in ("crossed_pre_open", "auction"):
+        if day.orders_of(plant).is_empty() or plant["kind"] in ("crossed_pre_open", "burst_second"):
             continue
         mine = ledger(day, plant)
         everybody = mine.select(KEY + FLOW + ["depth_qty_end"]).join(
-            day.table("wall_surface_1s"), on=KEY, how="left", suffix="_all"
+            day.table("wall_surface_1s").filter(
+                pl.col("window_end_ts_ns").is_in(mine["window_end_ts_ns"].to_list())
+            ),
+            on=KEY,
+            how="left",
+            suffix="_all",
         )
         for column in [*FLOW, "depth_qty_end"]:
             assert (everybody[column] <= everybody[f"{column}_all"].fill_null(-1)).all(), (plant, column)
         seen += len(mine)
-    assert seen > 100
+    assert seen > 50

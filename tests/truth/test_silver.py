@@ -37,7 +37,9 @@ def test_every_second_between_the_first_and_the_last_record_has_its_row(day: Day
 
 def test_phase_last_trade_touch_crossings_and_events_are_those_of_the_exchange(day: Day) -> None:
     rows = snapshot(day).with_columns(crossed=~pl.col("book_valid"))
-    truth = day.truth("window_1s").filter(pl.col("window_end_ts_ns").is_in(rows["window_end_ts_ns"].to_list()))
+    truth = day.truth("window_1s").filter(
+        pl.col("window_end_ts_ns").is_in(rows["window_end_ts_ns"].to_list())
+    )
     columns = [
         "phase",
         "last_trade_price_int",
@@ -68,7 +70,9 @@ def test_lots_at_the_touch_are_those_of_the_exchange(day: Day) -> None:
 
 def test_traded_lots_by_aggressor_and_trades_are_those_of_the_exchange(day: Day) -> None:
     rows = snapshot(day)
-    truth = day.truth("trades_1s").filter(pl.col("window_end_ts_ns").is_in(rows["window_end_ts_ns"].to_list()))
+    truth = day.truth("trades_1s").filter(
+        pl.col("window_end_ts_ns").is_in(rows["window_end_ts_ns"].to_list())
+    )
     assert_same(rows, truth, WINDOW, ["buy_qty", "sell_qty", "trade_count"], at_least=60)
     assert truth["buy_qty"].sum() + truth["sell_qty"].sum() > 500
 
@@ -79,7 +83,9 @@ def test_every_trade_record_is_a_row_and_finds_what_it_traded_against(day: Day) 
     lots = {
         side: trades.filter(pl.col("aggressor_side") == side)["qty"].cast(pl.Int64).sum() for side in "BAN"
     }
-    assert lots == {side: truth[f"{name}_qty"].sum() for side, name in zip("BAN", ("buy", "sell", "none"), strict=True)}
+    assert lots == {
+        side: truth[f"{name}_qty"].sum() for side, name in zip("BAN", ("buy", "sell", "none"), strict=True)
+    }
     assert len(trades) == truth["trade_count"].sum()
     legs = trades.with_columns(per_lot=pl.when("is_auction").then(2).otherwise(1))
     assert (legs["resting_fill_qty"] == legs["qty"] * legs["per_lot"]).all()

@@ -17,6 +17,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -41,6 +42,8 @@ _MOST_LEVELS: Final = 131_072
 _FIRST_OVERFLOW: Final = 64
 _WALL_ROWS: Final = 400_000
 """wall rows per block of output; the busiest window of 2,402 rows fits at least once"""
+_NARROW_WINDOWS: Final = 3_600
+"""windows per block of output when no walls are written"""
 _APPROACH: Final = ("approach_none", "approach_up", "approach_down")
 _SIDES: Final = ("B", "A")
 _AGGRESSORS: Final = ("B", "A", "N")
@@ -92,7 +95,7 @@ class BookEngine:
         if tick_int <= 0:
             raise EngineError(f"tick_int is {tick_int}, expected a positive price_int per tick")
         state = _records(at.STATE, 1)
-        st = state[0]
+        st = _Scalars(state)
         st.instrument = instrument_id
         st.tick_int = tick_int
         st.emit_from = _INT64_MIN if emit_from_ns is None else emit_from_ns
@@ -128,6 +131,7 @@ class BookEngine:
             "status": _pairs(status),
         }
         st.hash_shift = 64 - 15
+        self._st = st
         self._out: dict[str, npt.NDArray[Any]] = {}
         self._allocate_output(_WALL_ROWS if wall else 3_000)
         self._finished = False
@@ -234,6 +238,7 @@ class BookEngine:
         engine._state = {
             name: array.view(np.recarray) if array.dtype.names else array for name, array in arrays.items()
         }
+        engine._st = _Scalars(engine._state["st"])
         engine._finished = header["finished"]
         return engine
 
@@ -276,6 +281,8 @@ class BookEngine:
         return int(st.ev_first_trade if st.ev_has_trade else st.n_trades)
 
     def _trade_table(self, count: int) -> pa.Table:
+        if count == 0:
+            return _empty("trade_event")
         st = self._st
         rows = self._state["trd"][:count]
         start = np.where(rows["win"] == at.PRE_WINDOW, rows["ts_event_ns"], rows["win"] * WINDOW_NS)
@@ -288,11 +295,6 @@ class BookEngine:
         return _table("trade_event", columns)
 
     # -------------------------------------------------------------------------------------- room
-    @property
-    def _st(self) -> Any:
-        """The scalars: one record, written through."""
-        return self._state["st"][0]
-
     def _arrays(self) -> kernel.EngineArrays:
         return kernel.EngineArrays(**self._state, **self._out)
 
@@ -301,7 +303,7 @@ class BookEngine:
             raise EngineError("the engine is finished; begin a new one for another day")
 
     def _allocate_output(self, wall_rows: int) -> None:
-        windows = ROW_GROUP_WINDOWS
+        windows = ROW_GROUP_WINDOWS if self._st.with_wall else _NARROW_WINDOWS
         self._out = {
             "snap": _records(at.SNAPSHOT, windows),
             "wall64": np.zeros((len(at.WALL_INT64), wall_rows), np.int64),
@@ -328,7 +330,7 @@ class BookEngine:
         st, state = self._st, self._state
         for name in ("young", "rad", "filled", "unknown", "trd"):
             used = {"rad": "n_radar", "trd": "n_trades"}.get(name, f"n_{name}")
-            if st[used] >= len(state[name]):
+            if getattr(st, used) >= len(state[name]):
                 state[name] = np.concatenate([state[name], np.zeros_like(state[name])]).view(
                     type(state[name])
                 )
@@ -418,6 +420,27 @@ class BookEngine:
         st.best_ask = asks[0] if len(asks) else count
 
 
+class _Scalars:
+    """The one row of engine scalars, by attribute and written through.
+
+    An attribute of a recarray's row costs 75 us, because numpy makes a record of all fields first.
+    """
+
+    def __init__(self, rows: npt.NDArray[Any]) -> None:
+        plain = rows.view(np.ndarray).view(at.STATE)
+        object.__setattr__(self, "_columns", {name: plain[name] for name in at.STATE.names or ()})
+
+    def __getattr__(self, name: str) -> int:
+        columns: dict[str, Int64s] = self.__dict__["_columns"]
+        try:
+            return int(columns[name][0])
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __setattr__(self, name: str, value: int) -> None:
+        self.__dict__["_columns"][name][0] = value
+
+
 def _records(dtype: np.dtype[Any], rows: int) -> npt.NDArray[Any]:
     """Zeroed rows whose fields are attributes, with the JIT on and off."""
     return np.zeros(rows, dtype).view(np.recarray)
@@ -440,13 +463,18 @@ def _words(codes: npt.NDArray[Any], words: Sequence[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int8)), pa.array(list(words), pa.string()))
 
 
+@cache
+def _empty(name: str) -> pa.Table:
+    return table(name).empty()
+
+
 def _table(name: str, columns: Mapping[str, Any]) -> pa.Table:
     """Arrow table in the declared schema; values that do not fit its types raise `EngineError`."""
     schema = table(name).arrow_schema
     arrays = []
     for field in schema:
         values = columns[field.name]
-        if not isinstance(values, (pa.Array, pa.ChunkedArray)):
+        if isinstance(values, np.ndarray):
             values = pa.array(values)
         if values.type != field.type:
             try:
@@ -454,10 +482,12 @@ def _table(name: str, columns: Mapping[str, Any]) -> pa.Table:
             except pa.ArrowInvalid as error:
                 raise EngineError(f"{name}.{field.name} cannot be held as {field.type}: {error}") from error
         arrays.append(values)
-    return pa.table(arrays, schema=schema)
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _snapshot_table(rows: npt.NDArray[Any]) -> pa.Table:
+    if len(rows) == 0:
+        return _empty("book_snapshot_1s")
     columns: dict[str, Any] = {name: np.array(rows[name]) for name in at.SNAPSHOT.names or ()}
     bid, ask = columns["best_bid_price_int"], columns["best_ask_price_int"]
     both = (columns["best_bid_qty"] > 0) & (columns["best_ask_qty"] > 0)
@@ -472,6 +502,8 @@ def _snapshot_table(rows: npt.NDArray[Any]) -> pa.Table:
 
 
 def _wall_table(out: Mapping[str, npt.NDArray[Any]], count: int) -> pa.Table:
+    if count == 0:
+        return _empty("wall_surface_1s")
     columns: dict[str, Any] = {}
     for name, values in zip(at.WALL_INT64, out["wall64"], strict=True):
         columns[name] = values[:count].copy()
@@ -485,6 +517,8 @@ def _wall_table(out: Mapping[str, npt.NDArray[Any]], count: int) -> pa.Table:
 
 
 def _radar_table(rows: npt.NDArray[Any], floats: npt.NDArray[np.float64]) -> pa.Table:
+    if len(rows) == 0:
+        return _empty("radar_vacuum_1s")
     schema = table("radar_vacuum_1s").arrow_schema
     end = np.array(rows["window_end_ts_ns"])
     spot = np.array(rows["spot_ref_price_int"])
@@ -495,6 +529,7 @@ def _radar_table(rows: npt.NDArray[Any], floats: npt.NDArray[np.float64]) -> pa.
         "spot_ref_price_int": spot,
         "approach_dir": _words(rows["approach"] % 3, _APPROACH),
     }
+    by_feature = floats.T.copy()
     for k, name in enumerate(schema.names[len(columns) :]):
-        columns[name] = floats[:, k].copy()
+        columns[name] = by_feature[k]
     return _table("radar_vacuum_1s", columns)
