@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import sys
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -373,8 +372,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     if not given.real.is_file():
-        sys.stderr.write(f"{given.real} is not there: --real names the ESH4 MBO file of 2023-12-25\n")
-        return 2
+        parser.error(f"{given.real} is not there: --real names the ESH4 MBO file of 2023-12-25")
     real_records = read_records(given.real)
     records = [simulated_hour(seed) for seed in SEEDS]
     hours = [measure(hour) for hour in records]
@@ -388,7 +386,8 @@ def main(arguments: list[str] | None = None) -> int:
         for check in CHECKS
         if not all(check.low <= hour[check.key] <= check.high for hour in hours)
     ]
-    sys.stderr.write(f"wrote {given.out}; outside its range: {', '.join(failed) or 'nothing'}\n")
+    if failed:
+        raise SystemExit(f"wrote {given.out}; outside its range: {', '.join(failed)}")
     return 0
 
 

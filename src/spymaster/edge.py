@@ -6,6 +6,8 @@ on standard error; any other exception is a bug of ours and keeps its traceback.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import sys
@@ -17,6 +19,12 @@ from cyclopts import App
 
 from data_eng.errors import SpymasterError
 
+ARROW_RESERVES_KIB = 65_536
+"""address space that Arrow's allocator takes at a time, by itself 1 GiB"""
+MALLOC_ARENAS = 4
+"""glibc reserves 64 MiB for each thread's arena: with 16 cores 1 GiB for nothing"""
+_M_ARENA_MAX = -8
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -25,12 +33,19 @@ EXIT_USAGE = 2
 def run_app(app: App, tokens: Sequence[str] | None = None) -> int:
     """Parse `tokens` (default: the command line), run the command, and return its exit code."""
     app.suppress_keyboard_interrupt = False  # cyclopts would exit with 130; ours is 1, and says so
+    _spare_address_space()
     try:
         result = app(None if tokens is None else list(tokens), result_action="return_value")
         sys.stdout.flush()
     except SpymasterError as error:
         complain(f"{app.name[0]}: {error}")
         return error.exit_code
+    except MemoryError as error:
+        complain(
+            f"{app.name[0]}: out of memory ({error}); what was not finished is as it was before;"
+            " give the process more memory (a day needs 1 GiB, 2 GiB of address space), then run it again"
+        )
+        return EXIT_FAILED
     except KeyboardInterrupt:
         complain(f"{app.name[0]}: interrupted")
         return EXIT_FAILED
@@ -38,6 +53,18 @@ def run_app(app: App, tokens: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     return result if isinstance(result, int) else EXIT_OK
+
+
+def _spare_address_space() -> None:
+    """Let a day run under `ulimit -v` of 2 GiB on any number of cores. Before pyarrow is loaded.
+
+    Measured on a real day with 16 threads: 2.9 GiB of address space before, 1.5 GiB with it, of which
+    0.7 GiB are used; what the user has set stays.
+    """
+    os.environ.setdefault("MIMALLOC_ARENA_RESERVE", str(ARROW_RESERVES_KIB))
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with contextlib.suppress(OSError, AttributeError):  # another C library has no such arenas
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, MALLOC_ARENAS)
 
 
 def run_script(command: Callable[..., int]) -> NoReturn:

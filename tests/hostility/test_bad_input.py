@@ -122,7 +122,7 @@ def test_real_file_that_does_not_fit(case: Case, real_data: Path, name: str, wor
 
 
 def test_cut_file(case: Case) -> None:
-    file = case.raw / "mbo.dbn.zst"
+    file = write_dbn(case.raw / "mbo.dbn.zst", tiny_records(0, 6_000))
     file.write_bytes(file.read_bytes()[:-100])
     with unchanged(case.lake):
         answer = case.run(case.raw)
@@ -167,9 +167,13 @@ def test_packed_records_beyond_the_cap(case: Case) -> None:
 
 
 def test_symbol_that_is_not_in_the_file(case: Case) -> None:
-    with unchanged(case.lake):
-        answer = case.run(case.raw, "--symbol", "ESZ9")
+    before = partition_hashes(case.lake)
+    answer = case.run(case.raw, "--symbol", "ESZ9")
     assert_told(answer, 2, "ESZ9", "mbo.dbn.zst", SYMBOL, "--symbol")
+    now = partition_hashes(case.lake)
+    assert before.items() <= now.items()
+    # --no-gex goes on without a definition, and says so; no market data was made of it
+    assert all(name.startswith("bronze/shared/") for name in now.keys() - before.keys())
 
 
 @pytest.mark.parametrize("symbol", ["../../etc", "es h6", ""])
@@ -209,7 +213,7 @@ def _shifted_by_a_day() -> object:
 @pytest.mark.parametrize("action", ["A", "M"])
 def test_undefined_price(case: Case, action: str) -> None:
     records = tiny_records()
-    at = [i for i in range(30, len(records)) if chr(records["action"][i]) == action][0]
+    at = next(i for i in range(30, len(records)) if chr(records["action"][i]) == action)
     records["price"][at] = UNDEF_PRICE
     write_dbn(case.raw / "mbo.dbn.zst", records)
     with unchanged(case.lake):
@@ -332,9 +336,9 @@ def test_damaged_partition(case: Case, damage: str) -> None:
     assert case.run(case.raw, *(["--force"] if damage == "bit flipped" else [])).code == 0, "the cure works"
 
 
-@pytest.mark.parametrize("verb", ["verify", "inspect flags", "lake rm"])
+@pytest.mark.parametrize("verb", ["verify all", "verify data", "inspect flags"])
 def test_day_that_is_not_in_the_lake(case: Case, verb: str) -> None:
-    words = [*verb.split(), *(["all"] if verb == "verify" else [])]
+    words = verb.split()
     with unchanged(case.lake):
         answer = case.runner.run([*words, "--dt", "2026-01-07", "--symbol", SYMBOL, "--lake", str(case.lake)])
     assert answer.code == 2

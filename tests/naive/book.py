@@ -270,8 +270,12 @@ class NaiveBook:
         self._end_event(terminated=False)
         if self.window_start is not None:
             self._close_window()
-        elif self.emit_from_ns is None and self.emit_to_ns is None:
-            self.trades += self.window_trades
+        else:  # late trades, and no window ever opened: each counts by its own second
+            self.trades += [
+                row
+                for row in self.window_trades
+                if self._is_emitted(row["ts_event_ns"] - row["ts_event_ns"] % WINDOW_NS)
+            ]
         self.window_start = None
 
     # ---- records ---------------------------------------------------------------------------------------
@@ -646,7 +650,7 @@ class NaiveBook:
         else:
             self.radar_series.restart_derivatives()
 
-        emitted = self._is_emitted()
+        emitted = self._is_emitted(window_end - WINDOW_NS)
         if emitted:
             self.snapshots.append(self._snapshot_row(spot, book_valid))
             self.trades += self.window_trades
@@ -665,10 +669,9 @@ class NaiveBook:
         self._clear_level_flows()
         self._clear_window_counts()
 
-    def _is_emitted(self) -> bool:
-        assert self.window_start is not None
-        from_ok = self.emit_from_ns is None or self.window_start >= self.emit_from_ns
-        to_ok = self.emit_to_ns is None or self.window_end <= self.emit_to_ns
+    def _is_emitted(self, window_start: int) -> bool:
+        from_ok = self.emit_from_ns is None or window_start >= self.emit_from_ns
+        to_ok = self.emit_to_ns is None or window_start + WINDOW_NS <= self.emit_to_ns
         return from_ok and to_ok
 
     def _check_identity(self, end_depth: Depth) -> None:

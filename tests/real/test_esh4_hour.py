@@ -153,9 +153,9 @@ def test_flow_of_the_two_hours_over_the_whole_book(records: np.ndarray) -> None:
         list(engine.process(MboColumns.from_records(plain[start:stop])))  # all of one window
         levels = engine._state["lev"]  # accumulators have no public name: a table has only 600 ticks of them
         touched = levels[levels["win"] == engine._st.win]
-        for name in ("add", "pull", "pull_rest", "fill"):
+        for name in ("add", "pull", "pull_rest", "filled"):
             flow[name] += int(touched[name].sum())
-    assert flow == {"add": 87_627, "pull": 73_849, "pull_rest": 60_821, "fill": 9_922}
+    assert flow == {"add": 87_627, "pull": 73_849, "pull_rest": 60_821, "filled": 9_922}
 
 
 def test_spread_and_spot(hour: Hour) -> None:

@@ -23,6 +23,8 @@ from tests.truth.days import (
     surfaces_of,
 )
 
+SAME_ON_ANY_CHANNEL = ("wall_surface_1s", "radar_vacuum_1s")
+"""the others hold ts_recv or sequence"""
 Cuts = Callable[[np.ndarray, np.random.Generator], list[int]]
 
 
@@ -33,7 +35,6 @@ Cuts = Callable[[np.ndarray, np.random.Generator], list[int]]
         {"layout": "legacy-168"},
         {"dbn_version": 1},
         {"dbn_version": 1, "layout": "legacy"},
-        {"with_": ()},
         {"with_": ("decoys", "n")},
         {"faults": ("version_mix",)},
     ],
@@ -61,9 +62,31 @@ def test_the_shapes_really_differ(variant: Variant, tiny: Day) -> None:
     assert set(other[1]["instrument_id"]) == {INSTRUMENT_ID}
 
 
+def test_what_other_instruments_do_on_the_channel_changes_no_byte(tiny: Day, tmp_path: Path) -> None:
+    header, records = mbo_file(tiny.raw)
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    mine = records[records["instrument_id"] == INSTRUMENT_ID]
+    assert 0 < len(mine) < 0.9 * len(records)
+    (raw / "alone.dbn.zst").write_bytes(compressed(header + mine.tobytes()))
+    (definition,) = tiny.raw.glob("*.definition.dbn.zst")
+    (raw / definition.name).write_bytes(definition.read_bytes())
+    alone = Day(raw, surfaces_of(raw, tmp_path / "lake"), tiny.truth_dir, tiny.meta)
+    assert alone.surface_hashes() == tiny.surface_hashes()
+    assert alone.counters(BRONZE)["other_instrument_records"] == 0
+    assert tiny.counters(BRONZE)["other_instrument_records"] == len(records) - len(mine)
+
+
+def test_a_day_simulated_without_decoys_has_the_same_surfaces(variant: Variant, tiny: Day) -> None:
+    """A channel of its own numbers and delays packets differently; the book does not know."""
+    bare, full = variant(with_=()).surface_hashes(), tiny.surface_hashes()
+    assert [bare[name] for name in SAME_ON_ANY_CHANNEL] == [full[name] for name in SAME_ON_ANY_CHANNEL]
+
+
 def anywhere(records: np.ndarray, rng: np.random.Generator) -> list[int]:
-    """Five places, wherever they fall."""
-    return sorted(rng.choice(len(records) - 2, 5, replace=False) + 1)
+    """Five places after the snapshots, wherever they fall."""
+    first = int(np.argmin(records["flags"] & F_SNAPSHOT > 0))
+    return sorted(first + 1 + rng.choice(len(records) - first - 2, 5, replace=False))
 
 
 def inside_the_snapshot(records: np.ndarray, rng: np.random.Generator) -> list[int]:
@@ -90,8 +113,10 @@ def test_a_day_in_several_files_gives_the_same_bronze_and_silver(
     raw = tmp_path / "raw"
     raw.mkdir()
     for k, part in enumerate(np.split(records, places)):
-        # names in no order: the files are put in order by what is in them
-        (raw / f"part-{(7 * k + 3) % 11}.dbn.zst").write_bytes(compressed(header + part.tobytes()))
+        # files go by their first ts_recv, whatever they are called; all of a snapshot has one ts_recv, so
+        # only between parts of it the names decide
+        number = k if cuts is inside_the_snapshot else (7 * k + 3) % 11
+        (raw / f"part-{number:02d}.dbn.zst").write_bytes(compressed(header + part.tobytes()))
     (definition,) = tiny.raw.glob("*.definition.dbn.zst")
     (raw / definition.name).write_bytes(definition.read_bytes())
     assert len(discover(raw).files_for("mbo", DT)) == len(places) + 1

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import polars as pl
 
-from data_eng.units import HUD_MAX_TICKS, TICK_INT
 from tests.truth.days import Day, assert_same
-
-KEY = ["window_end_ts_ns", "side", "price_int"]
-WINDOW = ["window_end_ts_ns"]
+from tests.truth.silver import (
+    KEY,
+    WINDOW,
+    assert_depth_is_true,
+    assert_flow_is_true,
+    assert_touch_is_true,
+    in_view,
+)
 
 
 def snapshot(day: Day) -> pl.DataFrame:
     return day.table("book_snapshot_1s").with_columns(
         pl.col("crossed_event_count", "event_count", "buy_qty", "sell_qty", "trade_count").cast(pl.Int64)
-    )
-
-
-def in_view(day: Day, truth: pl.DataFrame) -> pl.DataFrame:
-    """Rows of truth at prices that the wall of their window shows: within 600 ticks of its spot."""
-    spot = day.table("book_snapshot_1s").select("window_end_ts_ns", "spot_ref_price_int")
-    reach = HUD_MAX_TICKS * TICK_INT
-    return truth.join(spot, on="window_end_ts_ns").filter(
-        (pl.col("spot_ref_price_int") > 0)
-        & ((pl.col("price_int") - pl.col("spot_ref_price_int")).abs() <= reach)
     )
 
 
@@ -54,18 +48,7 @@ def test_phase_last_trade_touch_crossings_and_events_are_those_of_the_exchange(d
 
 
 def test_lots_at_the_touch_are_those_of_the_exchange(day: Day) -> None:
-    touch = day.truth("book_1s").select("window_end_ts_ns", "side", "price_int", best="qty")
-    for side, name in (("B", "bid"), ("A", "ask")):
-        rows = day.table("book_snapshot_1s").select(
-            "window_end_ts_ns",
-            price_int=f"best_{name}_price_int",
-            best=pl.col(f"best_{name}_qty").cast(pl.Int64),
-        )
-        mine = touch.filter(pl.col("side") == side)
-        wanted = rows.select("window_end_ts_ns", "price_int").join(
-            mine, on=["window_end_ts_ns", "price_int"], how="inner"
-        )
-        assert_same(rows, wanted, ["window_end_ts_ns", "price_int"], ["best"], at_least=60)
+    assert_touch_is_true(day)
 
 
 def test_traded_lots_by_aggressor_and_trades_are_those_of_the_exchange(day: Day) -> None:
@@ -92,9 +75,7 @@ def test_every_trade_record_is_a_row_and_finds_what_it_traded_against(day: Day) 
 
 
 def test_depth_at_the_end_of_every_second_is_the_book_of_the_exchange(day: Day) -> None:
-    rows = day.table("wall_surface_1s").with_columns(qty=pl.col("depth_qty_end").cast(pl.Int64))
-    truth = in_view(day, day.truth("book_1s"))
-    assert_same(rows.filter(pl.col("qty") > 0), truth, KEY, ["qty"], at_least=30_000)
+    assert_depth_is_true(day)
 
 
 def test_depth_at_the_start_of_every_second_is_the_book_a_second_before(day: Day) -> None:
@@ -110,16 +91,7 @@ def test_depth_at_the_start_of_every_second_is_the_book_a_second_before(day: Day
 
 
 def test_adds_pulls_and_fills_of_every_level_and_second_are_what_happened(day: Day) -> None:
-    flow = ["add_qty", "pull_qty_total", "fill_qty"]
-    rows = day.table("wall_surface_1s").with_columns(pl.col(flow).cast(pl.Int64))
-    truth = in_view(day, day.truth("flow_1s")).with_columns(
-        add_qty=pl.col("added") + pl.col("moved_in"),
-        pull_qty_total=pl.col("pulled") + pl.col("moved_out"),
-        fill_qty="filled",
-    )
-    some = pl.any_horizontal(pl.col(flow) > 0)
-    assert_same(rows.filter(some), truth.filter(some), KEY, flow, at_least=1_500)
-    assert all(truth[column].sum() > 500 for column in flow)
+    assert_flow_is_true(day)
 
 
 def test_no_counter_of_the_engine_speaks_of_a_fault(day: Day) -> None:

@@ -153,7 +153,8 @@ _INPUT_SHAPES: Final = ({"dataset", "symbol", "dt", "manifest_sha256"}, {"name",
 
 
 def _check_types(record: FileEntry | Manifest) -> None:
-    for name, wanted in _declared_types(type(record)).items():
+    kind: type[Any] = type(record)
+    for name, wanted in _declared_types(kind).items():  # type: ignore[arg-type]  # mypy: a class is not hashable
         value = getattr(record, name)
         if not _fits(value, wanted):
             say = str(getattr(wanted, "__name__", wanted)).replace("collections.abc.", "")

@@ -120,6 +120,17 @@ class CalibrationProbe:
             if name in populations:
                 probe.add(populations[name])
 
+    def widened(self, name: str, stored: Array) -> Array:
+        """float64[n] of float32 values: those that are a quantile after rounding are taken as the quantile.
+
+        For values that cannot be recomputed (a narrower session hides what its first windows stand on).
+        """
+        values = stored.astype(np.float64)
+        for (metric, _), probe in self._probes.items():
+            if metric == name:
+                values[stored == np.float32(probe.value)] = probe.value
+        return values
+
     def check(self) -> Check:
         """Finding over all quantiles."""
         tally = Tally("calibration_quantiles", "quantiles")

@@ -175,12 +175,9 @@ def _tick_of(st, over, level):
 
 @njit()
 def _level_of(st, over, tick):
-    """Level index of a tick, appending an overflow level when the axis may not grow so far.
+    """Level index of a tick outside the axis, appending an overflow level when that may not grow so far.
 
     -NEED_AXIS or -NEED_OVERFLOW when the caller must make room first (NEED_TICK says for what)."""
-    rel = tick - st.base_tick
-    if 0 <= rel < st.dense_levels:
-        return rel
     used = st.overflow_used
     for k in range(used):
         if over[k] == tick:
@@ -204,7 +201,7 @@ def _touch(st, cnt, lev, b):
         return
     depth = lev[_u(b)].depth
     e1 = lev[_u(b)].e1
-    if last > st.reset_win and depth != e1 + lev[_u(b)].add - lev[_u(b)].pull - lev[_u(b)].fill:
+    if last > st.reset_win and depth != e1 + lev[_u(b)].add - lev[_u(b)].pull - lev[_u(b)].filled:
         cnt.identity_violations += 1
     if last <= st.hist_win or win - last >= 3:
         lev[_u(b)].e2 = depth
@@ -219,7 +216,7 @@ def _touch(st, cnt, lev, b):
     lev[_u(b)].add = 0
     lev[_u(b)].pull = 0
     lev[_u(b)].pull_rest = 0
-    lev[_u(b)].fill = 0
+    lev[_u(b)].filled = 0
     lev[_u(b)].win = win
 
 
@@ -350,10 +347,10 @@ def _end_event(st, cnt, tab, lev, over, filled, unknown, trd):
     st.ev_first_trade = st.n_trades
     for k in range(st.n_filled):
         j = find_order(tab, filled[k], st.hash_shift)
-        if j >= 0 and tab[_u(j)].fill > 0:
+        if j >= 0 and tab[_u(j)].filled > 0:
             cnt.unmatched_fill_orders += 1
-            cnt.unmatched_fill_qty += tab[_u(j)].fill
-            tab[_u(j)].fill = 0
+            cnt.unmatched_fill_qty += tab[_u(j)].filled
+            tab[_u(j)].filled = 0
     st.n_filled = 0
     for k in range(st.n_unknown):
         cnt.unknown_fill_orders += 1
@@ -380,7 +377,7 @@ def _hold_start(st, cnt, lev):
         last = lev[_u(b)].win
         depth = lev[_u(b)].depth
         e1 = lev[_u(b)].e1
-        if last > st.reset_win and depth != e1 + lev[_u(b)].add - lev[_u(b)].pull - lev[_u(b)].fill:
+        if last > st.reset_win and depth != e1 + lev[_u(b)].add - lev[_u(b)].pull - lev[_u(b)].filled:
             cnt.identity_violations += 1
         lev[_u(b)].start = e1 if last == win else depth
     st.reset_win = win
@@ -403,7 +400,7 @@ def _clear_book(st, cnt, tab, lev, as_reset):
         lev[_u(b)].add = 0
         lev[_u(b)].pull = 0
         lev[_u(b)].pull_rest = 0
-        lev[_u(b)].fill = 0
+        lev[_u(b)].filled = 0
     if st.live_orders > 0:
         for j in range(tab.shape[0]):
             tab[_u(j)].label = -1
@@ -428,14 +425,14 @@ def _start_depth(st, lev, b):
 
 
 @njit()
-def _open_first_window(st, lev, over, ts):
+def _open_first_window(st, lev, over, trd, ts):
     """The window of the first plain record; its start state is the book as it stands (4.7)."""
     win = ts // WINDOW_NS
     for k in range(2 * (st.dense_levels + st.overflow_used)):
         if lev[_u(k)].win == PRE_WINDOW:
             lev[_u(k)].win = win
-    if st.reset_win == PRE_WINDOW:
-        st.reset_win = win
+    for k in range(st.n_trades):
+        trd[k].win = win
     st.hist_win = win
     st.win = win
     st.win_start_ns = win * WINDOW_NS
@@ -449,13 +446,14 @@ def _count_young(st, tab, lev, young, young_blocks):
     limit = st.win_end_ns - REST_NS
     kept = 0
     blocks = 0
+    mark = st.win & MAX_QTY
     for k in range(st.n_young):
         t_enter = young[k, 1]
         j = find_order(tab, young[k, 0], st.hash_shift)
         if j < 0 or tab[_u(j)].enter_ns != t_enter:
             continue
-        if t_enter > limit and tab[_u(j)].counted != st.win:
-            tab[_u(j)].counted = st.win
+        if t_enter > limit and tab[_u(j)].counted != mark:
+            tab[_u(j)].counted = mark
             b = tab[_u(j)].label
             lev[_u(b)].young += tab[_u(j)].qty
             young_blocks[blocks] = b
@@ -482,7 +480,7 @@ def _wall_row(e, b, rel, side, price, spot, valid):
         add = lev[_u(b)].add
         pull = lev[_u(b)].pull
         pull_rest = lev[_u(b)].pull_rest
-        fill = lev[_u(b)].fill
+        fill = lev[_u(b)].filled
         if st.reset_win == win:
             start = lev[_u(b)].start
         if depth == 0 and start == 0 and add == 0 and pull == 0 and fill == 0:
@@ -635,7 +633,7 @@ def _zone_flow(st, rad, spot_tick, flow):
         if (code & RESTING) == 0 or (code & IS_ADD) != 0:
             continue
         if change < 0:
-            gone = max(-change - rad[_u(k)].fill, np.int64(0))
+            gone = max(-change - rad[_u(k)].filled, np.int64(0))
             flow[side, W_GONE] += gone
             if d0 <= AT_MAX_TICKS:
                 flow[side, W_GONE_AT] += gone
@@ -840,7 +838,7 @@ def _note_change(st, rad, code, tick_0, qty_0, tick_1, qty_1, fill):
     rad[_u(k)].qty_0 = qty_0
     rad[_u(k)].tick_1 = tick_1
     rad[_u(k)].qty_1 = qty_1
-    rad[_u(k)].fill = fill
+    rad[_u(k)].filled = fill
     st.n_radar = k + 1
 
 
@@ -850,7 +848,7 @@ def _insert(st, tab, free, key, level, side, qty, ts, fill):
     tab[_u(free)].label = 2 * level + side
     tab[_u(free)].qty = qty
     tab[_u(free)].enter_ns = ts
-    tab[_u(free)].fill = fill
+    tab[_u(free)].filled = fill
     tab[_u(free)].counted = 0
     st.live_orders += 1
 
@@ -867,6 +865,9 @@ def _take_unknown_fill(st, unknown, filled, key):
             st.n_unknown = last
             filled[st.n_filled] = key
             st.n_filled += 1
+            if qty > MAX_QTY:
+                st.too_large = 1
+                return np.int64(MAX_QTY)
             return qty
     return np.int64(0)
 
@@ -914,7 +915,7 @@ def _apply_cancel(st, cnt, tab, lev, over, rad, j, size, ts):
     if gone > qty:
         cnt.oversized_cancels += 1
         gone = qty
-    fill = tab[_u(j)].fill
+    fill = tab[_u(j)].filled
     shown = min(fill, gone)
     hidden = fill - shown
     pull = gone - shown
@@ -923,10 +924,10 @@ def _apply_cancel(st, cnt, tab, lev, over, rad, j, size, ts):
     rests = ts - tab[_u(j)].enter_ns >= REST_NS
     _touch(st, cnt, lev, b)
     if fill > 0:
-        lev[_u(b)].fill += fill
+        lev[_u(b)].filled += fill
         lev[_u(b)].add += hidden
         cnt.hidden_qty_cancel += hidden
-        tab[_u(j)].fill = 0
+        tab[_u(j)].filled = 0
     lev[_u(b)].pull += pull
     if rests:
         lev[_u(b)].pull_rest += pull
@@ -947,8 +948,8 @@ def _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts):
     side = label & 1
     old_level = label >> 1
     qty = tab[_u(j)].qty
-    fill = tab[_u(j)].fill
-    tab[_u(j)].fill = 0
+    fill = tab[_u(j)].filled
+    tab[_u(j)].filled = 0
     rests = ts - tab[_u(j)].enter_ns >= REST_NS
     code = side | (RESTING if rests else 0)
     tick = _tick_of(st, over, old_level)
@@ -956,7 +957,7 @@ def _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts):
     _touch(st, cnt, lev, b)
     if level == old_level:
         grown = size - qty + fill
-        lev[_u(b)].fill += fill
+        lev[_u(b)].filled += fill
         if grown > 0:
             lev[_u(b)].add += grown
             if fill > 0:
@@ -972,7 +973,7 @@ def _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts):
     shown = min(fill, qty)
     hidden = fill - shown
     pull = qty - shown
-    lev[_u(b)].fill += fill
+    lev[_u(b)].filled += fill
     lev[_u(b)].add += hidden
     cnt.hidden_qty_modify += hidden
     lev[_u(b)].pull += pull
@@ -1005,13 +1006,13 @@ def _apply_fill(st, cnt, tab, filled, unknown, trd, key, size):
         return
     j = find_order(tab, key, st.hash_shift)
     if j >= 0:
-        if tab[_u(j)].fill == 0:
+        if tab[_u(j)].filled == 0:
             filled[st.n_filled] = key
             st.n_filled += 1
-        if np.int64(tab[_u(j)].fill) + size > MAX_QTY:
+        if np.int64(tab[_u(j)].filled) + size > MAX_QTY:
             st.too_large = 1
             return
-        tab[_u(j)].fill += size
+        tab[_u(j)].filled += size
         return
     for k in range(st.n_unknown):
         if unknown[k, 0] == key:
@@ -1348,7 +1349,7 @@ def _finish(e):
         return np.int64(NEED_OUTPUT)
     for b in range(2 * (st.dense_levels + st.overflow_used)):
         level = lev[b]
-        flow = level.add - level.pull - level.fill
+        flow = level.add - level.pull - level.filled
         if level.win > st.reset_win and level.depth != level.e1 + flow:
             cnt.identity_violations += 1
     return np.int64(DONE)
@@ -1421,7 +1422,7 @@ def drive(
                     st.complete = 0 if st.bad_book else 1
                 if not late:
                     if st.win == PRE_WINDOW:
-                        _open_first_window(st, e.lev, over, ts)
+                        _open_first_window(st, e.lev, over, e.trd, ts)
                     if ts >= st.next_phase_ns:
                         _move_phase(st, e.pauses, e.status, ts)
             level = np.int64(OFF_GRID)

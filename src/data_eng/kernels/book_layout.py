@@ -33,8 +33,8 @@ ORDER: Final = np.dtype(
         ("enter_ns", "i8"),  # when it took its price
         ("label", "i4"),  # 2 * level + side; < 0 marks a free row
         ("qty", "i4"),
-        ("fill", "i4"),  # filled in the open event
-        ("counted", "i4"),  # last window (low bits) that counted it as young
+        ("filled", "i4"),  # in the open event, not yet completed
+        ("counted", "i4"),  # last window (its low 31 bits) that counted it as young
     ],
     align=True,
 )
@@ -48,7 +48,7 @@ LEVEL: Final = np.dtype(
         ("add", "i8"),
         ("pull", "i8"),
         ("pull_rest", "i8"),
-        ("fill", "i8"),
+        ("filled", "i8"),
         ("young", "i8"),  # quantity that does not rest yet, while a window is written
         ("e2", "i8"),
         ("e3", "i8"),
@@ -172,7 +172,7 @@ CHANGE: Final = np.dtype(
         ("tick_1", "i8"),
         ("qty_0", "i4"),  # before; 0 = was not there
         ("qty_1", "i4"),  # after
-        ("fill", "i4"),
+        ("filled", "i4"),
         ("code", "i4"),  # bit 0 side, bit 1 it was resting, bit 2 an add
     ],
     align=True,

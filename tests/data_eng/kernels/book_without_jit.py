@@ -29,9 +29,7 @@ from tests.strategies import BASE_NS, CENTRE, SECOND, TICK, any_streams, pauses,
 
 REACH_TICKS = 25
 """+-600 levels a side and window would be most of the time; engine and twin get the same smaller reach"""
-STREAMS = settings(
-    max_examples=15, derandomize=True, database=None, deadline=None, phases=[Phase.generate]
-)
+STREAMS = settings(max_examples=8, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
 seen: set[tuple[str, int]] = set()
 streams = 0
 
@@ -95,12 +93,21 @@ def check_rare_states() -> None:
     check([*book_, trade, rec(20, "A", BID, 1, CENTRE, 3), rec(30, "A", ASK, 1, CENTRE + TICK, 4)])
     # late trades before any window, and an impossible size
     early = rec(0, "T", BID, 90, CENTRE, 7)._replace(ts_event=BASE_NS + 5 * SECOND)
-    check([*book_, early, rec(100, "T", ASK, 91, CENTRE, MAX_SIZE + 1), rec(200, "C", BID, 1, CENTRE, 2**32 - 1)])
+    check(
+        [
+            *book_,
+            early,
+            rec(100, "T", ASK, 91, CENTRE, MAX_SIZE + 1),
+            rec(200, "C", BID, 1, CENTRE, 2**32 - 1),
+        ]
+    )
     check([early])
     before = rec(0, "A", BID, 5, CENTRE, 1)._replace(ts_event=BASE_NS + 5 * SECOND)
     check([*book_, before, trade, *quiet])
     # pauses that were over before the run, one that it meets, and what each refused record is
-    check([*book_, *quiet], pauses=pairs([(BASE_NS - 9, BASE_NS - 5), (BASE_NS + SECOND, BASE_NS + 2 * SECOND)]))
+    check(
+        [*book_, *quiet], pauses=pairs([(BASE_NS - 9, BASE_NS - 5), (BASE_NS + SECOND, BASE_NS + 2 * SECOND)])
+    )
     refused = [
         rec(20, "T", BID, 90, UNDEF_PRICE, 1),
         rec(21, "T", BID, 90, CENTRE + 1, 1),
@@ -121,7 +128,10 @@ def check_rare_states() -> None:
     strange = [record._replace(order_id=5) for record in many]
     check([trade, *strange, rec(10, "A", ASK, 5, CENTRE, 7, 0), rec(10, "C", ASK, 5, CENTRE, 7)])
     # the largest and smallest prices there are
-    edge = [rec(k, "A", BID, 20 + k, p, 1) for k, p in enumerate((-(2**63 // TICK) * TICK, 2**63 // TICK * TICK - TICK))]
+    edge = [
+        rec(k, "A", BID, 20 + k, p, 1)
+        for k, p in enumerate((-(2**63 // TICK) * TICK, 2**63 // TICK * TICK - TICK))
+    ]
     check([*book_, trade, *edge, *quiet])
     check([*book_, *edge, rec(1500, "R", "N", 0, UNDEF_PRICE, 0), *quiet[2:]])
 

@@ -171,9 +171,8 @@ class BookEngine:
     def finish(self) -> Windows:
         """Close the open event and the last record's window; the engine takes no more records."""
         self._require_open()
-        windows = self._until_done(at.FINISH)
         self._finished = True
-        return windows
+        return self._until_done(at.FINISH)
 
     def _until_done(self, command: int, ts_ns: int = 0) -> Windows:
         parts = []
@@ -276,8 +275,10 @@ class BookEngine:
         return result
 
     def _complete_trades(self) -> int:
-        """Trades whose event is over; only then their sweep_level_count is known."""
+        """Trades whose event is over, so that their sweep_level_count is known, and whose window is known."""
         st = self._st
+        if st.win == at.PRE_WINDOW and not self._finished:
+            return 0
         return int(st.ev_first_trade if st.ev_has_trade else st.n_trades)
 
     def _trade_table(self, count: int) -> pa.Table:
@@ -285,7 +286,8 @@ class BookEngine:
             return _empty("trade_event")
         st = self._st
         rows = self._state["trd"][:count]
-        start = np.where(rows["win"] == at.PRE_WINDOW, rows["ts_event_ns"], rows["win"] * WINDOW_NS)
+        unopened = rows["win"] == at.PRE_WINDOW  # late trades, and no window ever opened
+        start = np.where(unopened, rows["ts_event_ns"] // WINDOW_NS, rows["win"]) * WINDOW_NS
         rows = rows[(start >= st.emit_from) & (start + WINDOW_NS <= st.emit_to)]
         aggressor = np.select([rows["side"] == SIDE_BID, rows["side"] == SIDE_ASK], [0, 1], 2)
         columns: dict[str, Any] = {name: np.array(rows[name]) for name in at.TRADE.names or ()}
