@@ -1,4 +1,4 @@
-"""A day in a mirror, on another level, or with bigger orders gives the same surfaces, transformed (spec 13.6).
+"""A day in a mirror, on another level, or with bigger orders gives the same surfaces, transformed (spec 13.6)."""
 
 from __future__ import annotations
 
