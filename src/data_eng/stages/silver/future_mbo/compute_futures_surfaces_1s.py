@@ -63,7 +63,15 @@ def _run(context: StageContext) -> None:
                 if columns.rows == 0:
                     continue
                 if engine is None:
-                    engine = _engine(context, int(columns.instrument_id[0]))
+                    session = parse_session(context.params.session, context.dt)
+                engine = day_engine(
+                    context,
+                    int(columns.instrument_id[0]),
+                    emit_from_ns=None if session.is_full else session.start_ns,
+                    emit_to_ns=None if session.is_full else session.end_ns,
+                    wall=context.wants(WALL),
+                    radar=context.wants(RADAR),
+                )
                 if (columns.instrument_id != columns.instrument_id[0]).any():
                     raise LakeError(
                         f"{where} holds records of several instruments, expected one; rebuild it:"
@@ -84,9 +92,20 @@ def _run(context: StageContext) -> None:
         context.commit(*writers.values(), counters=engine.counters())
 
 
-def _engine(context: StageContext, instrument_id: int) -> BookEngine:
+def day_engine(
+    context: StageContext,
+    instrument_id: int,
+    *,
+    emit_from_ns: int | None = None,
+    emit_to_ns: int | None = None,
+    wall: bool = True,
+    radar: bool = True,
+) -> BookEngine:
+    """Engine of one contract and date: its tick, the exchange's pauses and status messages.
+
+    The stage declares `DEFINITIONS` and `STATUS` as optional inputs.
+    """
     day_start, day_end = utc_day_ns(context.dt)
-    session = parse_session(context.params.session, context.dt)
     status = None
     if context.has(STATUS):
         changes = status_phases(context.read(STATUS), instrument_id)
@@ -98,10 +117,10 @@ def _engine(context: StageContext, instrument_id: int) -> BookEngine:
         # a pause that began before the file still decides how the file begins
         pauses=pause_intervals(day_start - 8 * DAY_NS, day_end + DAY_NS),
         status=status,
-        emit_from_ns=None if session.is_full else session.start_ns,
-        emit_to_ns=None if session.is_full else session.end_ns,
-        wall=context.wants(WALL),
-        radar=context.wants(RADAR),
+        emit_from_ns=emit_from_ns,
+        emit_to_ns=emit_to_ns,
+        wall=wall,
+        radar=radar,
     )
 
 

@@ -25,8 +25,9 @@ from data_eng.physics_terms import direction_score, ease, wall_arrays
 from data_eng.schema import BANDS as BAND_NAMES
 from data_eng.schema import DIRECTIONS, table
 from data_eng.stage import Stage, StageContext
-from data_eng.stages.silver.future_mbo.session_history import DEFINITIONS, session_history
+from data_eng.stages.silver.future_mbo.compute_futures_surfaces_1s import DEFINITIONS
 from data_eng.stages.silver.future_mbo.session_history import SOURCES as HISTORY_SOURCES
+from data_eng.stages.silver.future_mbo.session_history import session_history
 from data_eng.units import UNDEF_PRICE
 
 SNAPSHOT: Final = "silver.future_mbo.book_snapshot_1s"

@@ -13,25 +13,25 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_eng.background import prefetch
-from data_eng.instruments import tick_int
 from data_eng.mbo import BRONZE_MBO_COLUMNS, MboColumns
 from data_eng.physics_terms import HISTORY_WINDOWS, TermsWalk
 from data_eng.schema import table
-from data_eng.sessions import parse_session, pause_intervals, utc_day_ns
+from data_eng.sessions import parse_session
 from data_eng.stage import StageContext
-from data_eng.stages.bronze.status import status_phases
 from data_eng.stages.silver.future_mbo.book_engine import BookEngine, Windows
-from data_eng.units import DAY_NS, WINDOW_NS
+from data_eng.stages.silver.future_mbo.compute_futures_surfaces_1s import (
+    DEFINITIONS,
+    MBO,
+    STATUS,
+    WALL,
+    day_engine,
+)
+from data_eng.units import WINDOW_NS
 
-MBO: Final = "bronze.future_mbo.mbo"
-DEFINITIONS: Final = "bronze.shared.instrument_definitions"
-STATUS: Final = "bronze.shared.status"
-WALL: Final = "silver.future_mbo.wall_surface_1s"
 SOURCES: Final = (MBO, DEFINITIONS, STATUS)
 """optional inputs of a stage that asks for a history"""
 UNKNOWN: Final = "session_history_unknown"
@@ -104,22 +104,5 @@ def session_history(context: StageContext) -> tuple[SessionHistory, list[str]]:
         first = next(records, None)
         if first is None:
             return SessionHistory(), []
-        engine = _engine(context, int(first.instrument_id[0]), begin)
+        engine = day_engine(context, int(first.instrument_id[0]), emit_to_ns=begin, radar=False)
         return history_before(engine, chain([first], records), begin), []
-
-
-def _engine(context: StageContext, instrument_id: int, emit_to_ns: int) -> BookEngine:
-    day_start, day_end = utc_day_ns(context.dt)
-    status = None
-    if context.has(STATUS):
-        changes = status_phases(context.read(STATUS), instrument_id)
-        status = np.column_stack([changes.ts_ns, changes.phase.astype(np.int64)])
-    definitions = context.read(DEFINITIONS) if context.has(DEFINITIONS) else None
-    return BookEngine(
-        instrument_id,
-        tick_int=tick_int(definitions, context.symbol, context.dt),
-        pauses=pause_intervals(day_start - 8 * DAY_NS, day_end + DAY_NS),
-        status=status,
-        emit_to_ns=emit_to_ns,
-        radar=False,
-    )
