@@ -10,12 +10,14 @@ from cyclopts import App
 
 from spymaster import __version__
 from spymaster.bench import bench
+from spymaster.demo import demo
 from spymaster.edge import run_app
 from spymaster.ingest import ingest
 from spymaster.inspect import inspect_file, inspect_flags
 from spymaster.lake import lake_doctor, lake_ls, lake_rm
 from spymaster.picture import picture
 from spymaster.run import run
+from spymaster.simulate import simulate
 from spymaster.verify import verify
 
 app = App(
@@ -26,6 +28,8 @@ app = App(
     ),
     version=__version__,
 )
+app.command(demo)
+app.command(simulate)
 app.command(ingest)
 app.command(run)
 app.command(verify)

@@ -30,14 +30,26 @@ _CLEANING = {"remove_file", "remove_folder"}
 
 @dataclass
 class DiskReport:
-    """failed: runs that ended in an error, by the kind of step; cleaning: only a removal failed, the run
-    went on; unharmed: the fault came after the last step, or the disk was large enough."""
+    """steps: disk steps of one run. failed: runs that ended in an error, by kind of step. cleaning: only a
+    removal failed, and the run went on. unharmed: no step was left to fail, or the disk was large enough."""
 
     steps: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     cleaning: int = 0
     unharmed: int = 0
     faults: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def plus(self, other: DiskReport) -> DiskReport:
+        """Both together."""
+        return DiskReport(
+            max(self.steps, other.steps),
+            self.failed + other.failed,
+            self.cleaning + other.cleaning,
+            self.unharmed + other.unharmed,
+            self.faults + other.faults,
+            self.left_out + other.left_out,
+        )
 
     @property
     def total(self) -> int:
@@ -51,6 +63,7 @@ class DiskReport:
             f"{self.total} runs on failing disks ({self.steps} steps in a run): "
             f"{self.failed.total()} refused ({spread}), {self.cleaning} failed in cleaning up only, "
             f"{self.unharmed} unharmed, {len(self.faults)} faults"
+            + "".join(f", left out: {what}" for what in self.left_out)
         )
 
 

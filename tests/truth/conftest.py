@@ -11,14 +11,6 @@ import pytest
 from tests.truth.days import Day, simulated
 
 Variant = Callable[..., Day]
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs them all: the days are made once."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("truth"))
 
 
 @pytest.fixture(scope="session")

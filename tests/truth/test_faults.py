@@ -14,6 +14,8 @@ from simex.faults import NAMES
 from tests.truth.conftest import Variant
 from tests.truth.days import BRONZE, DT, SEED, SYMBOL, Day, assert_same, surfaces_of
 
+pytestmark = pytest.mark.xdist_group("truth")  # one worker makes the days once
+
 SHOWN_BY = {
     "drop_cancel": "test_a_lost_cancel_shows_as_a_crossing_that_is_counted_and_fails_the_check",
     "duplicate_add": "test_an_add_sent_twice_is_counted_and_changes_no_depth",

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from tests.truth.conftest import Variant
 from tests.truth.days import DT, SECOND_NS, SYMBOL, Day, assert_same, simulated
 from tests.truth.silver import WINDOW, assert_depth_is_true, assert_flow_is_true, assert_touch_is_true
+
+pytestmark = pytest.mark.xdist_group("truth")  # one worker makes the days once
 
 
 def invalid_windows(day: Day) -> list[int]:

@@ -23,6 +23,8 @@ from tests.truth.days import (
     surfaces_of,
 )
 
+pytestmark = pytest.mark.xdist_group("truth")  # one worker makes the days once
+
 SAME_ON_ANY_CHANNEL = ("wall_surface_1s", "radar_vacuum_1s")
 """the others hold ts_recv or sequence"""
 Cuts = Callable[[np.ndarray, np.random.Generator], list[int]]

@@ -1,4 +1,4 @@
-"""A day in a mirror, on another level, or with bigger orders gives the same surfaces, transformed (spec 13.6)."""
+"""A day in a mirror, elsewhere, or with bigger orders gives the same surfaces, transformed (spec 13.6)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from tests.truth.days import (
     surfaces_of,
 )
 from tests.truth.silver import KEY, WINDOW, in_view
+
+pytestmark = pytest.mark.xdist_group("truth")  # one worker makes the days once
 
 AXIS = 6_950_000_000_000
 FIRST_FLASH_ID = 9_000_000_000_000

@@ -15,6 +15,8 @@ from data_eng.units import TICK_INT
 from tests.truth.days import SECOND_NS, Day
 from tests.truth.plants import FLOW, KEY, at, ledger, sums, trades_at, window_end
 
+pytestmark = pytest.mark.xdist_group("truth")  # one worker makes the days once
+
 Plant = dict[str, Any]
 Check = Callable[[Day, Plant], None]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
 from tests.truth.days import Day, assert_same
 from tests.truth.silver import (
@@ -13,6 +14,8 @@ from tests.truth.silver import (
     assert_touch_is_true,
     in_view,
 )
+
+pytestmark = pytest.mark.xdist_group("truth")  # one worker makes the days once
 
 
 def snapshot(day: Day) -> pl.DataFrame:

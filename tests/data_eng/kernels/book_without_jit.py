@@ -1,7 +1,7 @@
 """Run the book's kernel as plain Python against its twin, and say which of its lines were never reached.
 
 Started by test_book_without_jit.py in a process of its own, with NUMBA_DISABLE_JIT=1: numba reads that when
-it is imported. Prints one JSON object: streams, lines, and the missed lines by function.
+it is imported. Writes one JSON object: streams, lines, and the missed lines by function.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def main() -> None:
     missed: dict[str, list[str]] = {}
     for name, line in sorted(lines - seen):
         missed.setdefault(name, []).append(source[line - 1].strip())
-    print(json.dumps({"streams": streams, "lines": len(lines), "missed": missed}))
+    sys.stdout.write(json.dumps({"streams": streams, "lines": len(lines), "missed": missed}) + "\n")
 
 
 if __name__ == "__main__":

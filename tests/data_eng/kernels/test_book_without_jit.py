@@ -25,7 +25,7 @@ UNREACHED = {
     "_touch": OUR_OWN_FAULT,  # depth = start + add - pull - fill broken
     "_hold_start": OUR_OWN_FAULT,
     "_finish": OUR_OWN_FAULT,
-    "_wall_row": "numpy refuses to store what int32 cannot hold before the row is checked; JIT tests reach it",
+    "_wall_row": "numpy refuses to store what no int32 holds, before the row is checked",
     "_array": "names the types of the compiled entry while the module is imported",
     "_rows": "names the types of the compiled entry while the module is imported",
 }

@@ -64,14 +64,14 @@ def _run(context: StageContext) -> None:
                     continue
                 if engine is None:
                     session = parse_session(context.params.session, context.dt)
-                engine = day_engine(
-                    context,
-                    int(columns.instrument_id[0]),
-                    emit_from_ns=None if session.is_full else session.start_ns,
-                    emit_to_ns=None if session.is_full else session.end_ns,
-                    wall=context.wants(WALL),
-                    radar=context.wants(RADAR),
-                )
+                    engine = day_engine(
+                        context,
+                        int(columns.instrument_id[0]),
+                        emit_from_ns=None if session.is_full else session.start_ns,
+                        emit_to_ns=None if session.is_full else session.end_ns,
+                        wall=context.wants(WALL),
+                        radar=context.wants(RADAR),
+                    )
                 if (columns.instrument_id != columns.instrument_id[0]).any():
                     raise LakeError(
                         f"{where} holds records of several instruments, expected one; rebuild it:"

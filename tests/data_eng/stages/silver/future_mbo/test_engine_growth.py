@@ -7,9 +7,10 @@ buffers of rows all begin tiny here, so that a short stream makes them grow many
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_eng.errors import EngineError
@@ -47,43 +48,39 @@ LARGEST = 2**63 // TICK * TICK - TICK
 SMALLEST = -(2**63 // TICK) * TICK
 
 
-@pytest.fixture
-def tiny_rooms(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name, value in TINY_ROOMS.items():
-        monkeypatch.setattr(book_engine, name, value)
-    yield
-
-
-@pytest.fixture(scope="module")
-def tiny_rooms_for_streams() -> Iterator[None]:
-    """The same for generated streams, which must not mind that a fixture is shared by their examples."""
+@contextmanager
+def tiny_rooms() -> Iterator[None]:
+    """No fixture: generated examples run inside one test, and the next test wants the usual rooms back."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in TINY_ROOMS.items():
             patch.setattr(book_engine, name, value)
         yield
 
 
+@settings(max_examples=40)
 @given(any_streams(), pauses(), statuses())
 def test_lists_and_the_order_table_grow_and_change_nothing(recs, pause, status):
     assert_equals_twin(recs, cramped=True, pauses=pairs(pause), status=pairs(status))
 
 
-@pytest.mark.usefixtures("tiny_rooms_for_streams")
+@settings(max_examples=30)
 @given(any_streams(), pauses(), statuses())
 def test_the_axis_moves_and_overflows_and_changes_nothing(recs, pause, status):
-    assert_equals_twin(recs, cramped=True, pauses=pairs(pause), status=pairs(status))
+    with tiny_rooms():
+        assert_equals_twin(recs, cramped=True, pauses=pairs(pause), status=pairs(status))
 
 
-@pytest.mark.usefixtures("tiny_rooms_for_streams")
+@settings(max_examples=20)  # a state is two megabytes
 @given(st.data(), any_streams())
 def test_any_cut_and_a_restore_while_everything_grows_change_nothing(data, recs):
-    whole = drain(cramped_engine(), recs)
-    engine = cramped_engine()
-    blocks = []
-    for chunk in chunks(recs, data.draw(cuts(len(recs)))):
-        blocks += [*engine.process(columns(chunk)), engine.take()]
-        engine = BookEngine.restore(engine.save())
-    assert_same_bytes(Windows.concat([*blocks, engine.finish()]), whole)
+    with tiny_rooms():
+        whole = drain(cramped_engine(), recs)
+        engine = cramped_engine()
+        blocks = []
+        for chunk in chunks(recs, data.draw(cuts(len(recs)))):
+            blocks += [*engine.process(columns(chunk)), engine.take()]
+            engine = BookEngine.restore(engine.save())
+        assert_same_bytes(Windows.concat([*blocks, engine.finish()]), whole)
 
 
 # Prices for the axis: near the touch, around the ends of a 40-tick axis, around its own size times two, and
@@ -106,10 +103,10 @@ def _far_walks(draw: st.DrawFn):
     return recs
 
 
-@pytest.mark.usefixtures("tiny_rooms_for_streams")
 @given(_far_walks())
 def test_a_book_that_jumps_over_the_axis_equals_the_twin(recs):
-    assert_equals_twin(recs, cramped=True)
+    with tiny_rooms():
+        assert_equals_twin(recs, cramped=True)
 
 
 @given(_far_walks())
@@ -117,39 +114,41 @@ def test_a_book_that_jumps_equals_the_twin_with_rooms_of_the_usual_size(recs):
     assert_equals_twin(recs)
 
 
-@pytest.mark.usefixtures("tiny_rooms")
 def test_overflow_levels_come_out_in_price_order_around_the_axis():
     """Levels left and right of an axis of 40 ticks, all within 600 ticks of the spot."""
-    ticks = [-590, 580, -300, 310, -299, 0, 1, 150, -150, 599]
-    adds = [rec(10 + k, "A", BID, 10 + k, CENTRE + t * TICK, 1 + k) for k, t in enumerate(ticks)]
-    windows, engine = run_engine([rec(1, "T", BID, 90, CENTRE, 1), *adds])
-    assert engine._st.overflow_used >= 5, "most of these levels must lie outside the axis"
-    rows = windows.wall_surface_1s.to_pylist()
-    assert [row["rel_ticks"] for row in rows] == sorted(ticks)
-    assert {row["rel_ticks"]: row["depth_qty_end"] for row in rows} == {t: 1 + k for k, t in enumerate(ticks)}
-    assert windows.book_snapshot_1s["best_bid_price_int"].to_pylist() == [CENTRE + 599 * TICK]
+    with tiny_rooms():
+        ticks = [-590, 580, -300, 310, -299, 0, 1, 150, -150, 599]
+        adds = [rec(10 + k, "A", BID, 10 + k, CENTRE + t * TICK, 1 + k) for k, t in enumerate(ticks)]
+        windows, engine = run_engine([rec(1, "T", BID, 90, CENTRE, 1), *adds])
+        assert engine._st.overflow_used >= 5, "most of these levels must lie outside the axis"
+        rows = windows.wall_surface_1s.to_pylist()
+        assert [row["rel_ticks"] for row in rows] == sorted(ticks)
+        assert {row["rel_ticks"]: row["depth_qty_end"] for row in rows} == {
+            t: 1 + k for k, t in enumerate(ticks)
+        }
+        assert windows.book_snapshot_1s["best_bid_price_int"].to_pylist() == [CENTRE + 599 * TICK]
 
 
-@pytest.mark.usefixtures("tiny_rooms")
 def test_the_axis_follows_the_market_and_dead_overflow_levels_are_dropped():
     """A market that walks 60,000 ticks away leaves nothing behind."""
-    recs, order_id = [], 1
-    for step in range(60):
-        price = CENTRE + 1_000 * step * TICK
-        t_ms = 1_000 * step
-        recs += [
-            rec(t_ms, "A", BID, order_id, price, 2),
-            rec(t_ms + 1, "A", ASK, order_id + 1, price + TICK, 3),
-            rec(t_ms + 2, "T", BID, 90, price, 1),
-            rec(t_ms + 900, "C", BID, order_id, price, 2),
-            rec(t_ms + 901, "C", ASK, order_id + 1, price + TICK, 3),
-        ]
-        order_id += 2
-    engine = BookEngine(INSTRUMENT_ID)
-    drain(engine, recs)
-    assert engine.depth() == {"A": {}, "B": {}}
-    assert len(engine._state["over"]) <= 32, "levels of four windows, not of sixty"
-    assert_equals_twin(recs)
+    with tiny_rooms():
+        recs, order_id = [], 1
+        for step in range(60):
+            price = CENTRE + 1_000 * step * TICK
+            t_ms = 1_000 * step
+            recs += [
+                rec(t_ms, "A", BID, order_id, price, 2),
+                rec(t_ms + 1, "A", ASK, order_id + 1, price + TICK, 3),
+                rec(t_ms + 2, "T", BID, 90, price, 1),
+                rec(t_ms + 900, "C", BID, order_id, price, 2),
+                rec(t_ms + 901, "C", ASK, order_id + 1, price + TICK, 3),
+            ]
+            order_id += 2
+        engine = BookEngine(INSTRUMENT_ID)
+        drain(engine, recs)
+        assert engine.depth() == {"A": {}, "B": {}}
+        assert len(engine._state["over"]) <= 32, "levels of four windows, not of sixty"
+        assert_equals_twin(recs)
 
 
 def test_the_largest_and_smallest_prices_on_the_grid_are_levels_like_others():
@@ -189,11 +188,11 @@ def test_a_stream_with_more_wall_rows_than_a_buffer_holds_comes_in_blocks():
     assert rest["window_end_ts_ns"][0].as_py() == ends[-1] + SECOND
 
 
-@pytest.mark.usefixtures("tiny_rooms")
 def test_buffers_too_small_for_one_window_grow_until_it_fits():
-    orders = [(1 + k, BID, CENTRE - k * TICK, 1) for k in range(601)]
-    windows, _ = run_engine([*snapshot(*orders), rec(0, "T", ASK, 9_999, CENTRE, 1), *QUIET[:3]])
-    assert windows.wall_surface_1s.num_rows == 3 * 601
+    with tiny_rooms():
+        orders = [(1 + k, BID, CENTRE - k * TICK, 1) for k in range(601)]
+        windows, _ = run_engine([*snapshot(*orders), rec(0, "T", ASK, 9_999, CENTRE, 1), *QUIET[:3]])
+        assert windows.wall_surface_1s.num_rows == 3 * 601
 
 
 def test_more_windows_than_the_buffer_of_snapshots_without_any_wall_row():
