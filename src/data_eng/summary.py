@@ -109,7 +109,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Nearby:
-    """Valid rows of the wall near spot, in key order: int64 arrays of one length; side is 0 = bid, 1 = ask."""
+    """Valid rows of the wall near spot, in key order: int64 arrays of one length; side 0 = bid, 1 = ask."""
 
     end_ns: Ints
     side: Ints

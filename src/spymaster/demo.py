@@ -49,7 +49,7 @@ def demo(
 ) -> int:
     """Simulate half an hour of ES, run every stage and check on it, and tell and paint what happened.
 
-    Needs no account and no input. Everything it shows is SIMULATED: invented orders on a make-believe exchange.
+    Needs no account and no input. Everything it shows is SIMULATED: invented orders, a make-believe exchange.
 
     For example:
 
@@ -62,7 +62,7 @@ def demo(
         Folder to keep the lake in: a new or empty one, or that of an earlier demo. Default: a temporary lake,
         of which only the picture stays.
     serve:
-        With --no-serve the command ends after the picture. This version has no service yet, so it always does.
+        With --no-serve the command ends after the picture. It always does so far: there is no service yet.
     seed:
         Another seed, another half hour.
     preset:
@@ -159,8 +159,8 @@ def _require_ours(lake: Path) -> None:
         origin = opened.manifest(place.dataset, place.symbol, place.dt).origin
         if origin != ORIGIN:
             raise UsageError(
-                f"--lake {lake} holds {origin} data ({place.dataset} {place.symbol} {place.dt}), and simulated"
-                f" data never go beside them; {elsewhere}"
+                f"--lake {lake} holds {origin} data ({place.dataset} {place.symbol} {place.dt}), and"
+                f" simulated data never go beside them; {elsewhere}"
             )
 
 
@@ -229,10 +229,15 @@ def _paint(root: Path, symbol: str, out: Path, preset: str) -> str:
     """Writes the picture; the reason when there is none, else an empty text."""
     from spymaster.picture import picture
 
-    where = {"day": Day(DEFAULT_DT, symbol), "lake": LakeAt(root), "output": Output()}
     try:
         with redirect_stdout(io.StringIO()):  # what the verb says stands in our own last lines
-            picture(start=PICTURE_START, out=out, minutes=PICTURE_MINUTES[preset], **where)
+            picture(
+                start=PICTURE_START,
+                minutes=PICTURE_MINUTES[preset],
+                out=out,
+                day=Day(DEFAULT_DT, symbol),
+                lake=LakeAt(root),
+            )
     except UsageError as error:
         return f"no picture: {error}"
     return ""
@@ -248,7 +253,8 @@ def _story(summary: Summary, symbol: str) -> list[str]:
     volume = s.buy_qty + s.sell_qty
     left = max(s.pulled + s.filled, 1)
     lines = [
-        f"{ORIGIN.upper()}: {symbol} {DEFAULT_DT}, {begin} to {end} New York. A make-believe exchange; none of this happened.",
+        f"{ORIGIN.upper()}: {symbol} {DEFAULT_DT}, {begin} to {end} New York;"
+        " a make-believe exchange, none of this happened",
         f"price    {_points(s.first_price_int)} to {_points(s.last_price_int)},"
         f" low {_points(s.low_price_int)}, high {_points(s.high_price_int)}",
         f"volume   {volume + s.auction_qty:,} lots in {s.trades:,} trades: aggressive buyers {s.buy_qty:,},"
@@ -262,31 +268,39 @@ def _story(summary: Summary, symbol: str) -> list[str]:
     if s.vacuum is not None:
         v = s.vacuum
         lines.append(
-            f"vacuum   {_clock(v.window_end_ts_ns)}: {_side(v.side)} within 20 ticks fell from {v.before:,} to"
-            f" {v.after:,} lots in one second ({v.pulled:,} pulled, {v.filled:,} filled)"
+            f"vacuum   {_clock(v.window_end_ts_ns)}: {_side(v.side)} within 20 ticks fell from"
+            f" {v.before:,} to {v.after:,} lots in one second ({v.pulled:,} pulled, {v.filled:,} filled)"
         )
     if s.score_quartiles:
-        named = {"above": "above_score", "below": "below_score", "both": "vacuum_total_score"}
-        text = ", ".join(
-            f"{word} {s.score_quartiles[name][1]:.2f} ({s.score_quartiles[name][0]:.2f}-"
-            f"{s.score_quartiles[name][2]:.2f})"
-            for word, name in named.items()
+        above, below = (s.score_quartiles[name] for name in ("above_score", "below_score"))
+        lines.append(
+            f"scores   0 thick to 1 thin, median (middle half): above {_spread(above)},"
+            f" below {_spread(below)}; they describe, they do not predict"
         )
-        lines.append(f"ease     median and middle half, 0 thick to 1 thin: {text}; described, not predicted")
     lines.append(f"seconds  {s.valid_windows:,} of {s.windows:,} valid")
     return lines
 
 
 def _wall_text(wall: Wall) -> str:
-    where = f"{abs(wall.rel_ticks)} ticks {'above' if wall.rel_ticks > 0 else 'below'} the last trade"
-    head = (
-        f"{wall.peak_qty:,} lots {'offered' if wall.side == 'A' else 'bid'} at {_points(wall.price_int)},"
-        f" {where}, {_clock(wall.peak_ts_ns)}, stood {wall.stood_s} s; "
+    ticks = abs(wall.rel_ticks)
+    where = (
+        f"{ticks} tick{'' if ticks == 1 else 's'} {'above' if wall.rel_ticks > 0 else 'below'} the last trade"
     )
-    left = wall.pulled + wall.filled
+    what = "offered" if wall.side == "A" else "bid"
+    head = (
+        f"{wall.peak_qty:,} lots {what} at {_points(wall.price_int)},"
+        f" {where if ticks else 'at the last trade'},"
+        f" {_clock(wall.peak_ts_ns)}; stood {wall.stood_s} s,"
+    )
     if not wall.ended:
-        return head + "then out of sight or still there"
-    return head + f"then {wall.pulled / max(left, 1):.0%} pulled, {wall.filled / max(left, 1):.0%} filled"
+        return f"{head} then out of sight or still there"
+    left = max(wall.pulled + wall.filled, 1)
+    return f"{head} then {wall.pulled / left:.0%} of what left was pulled, {wall.filled / left:.0%} filled"
+
+
+def _spread(quartiles: tuple[float, float, float]) -> str:
+    low, middle, high = quartiles
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _side(side: str) -> str:

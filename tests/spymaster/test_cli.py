@@ -27,6 +27,8 @@ HEAVY = (
     "matplotlib",
 )
 VERBS = [
+    "demo",
+    "simulate",
     "ingest",
     "run",
     "verify",
