@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -33,6 +35,8 @@ PICTURE: Final = "radar.png"
 PICTURE_START: Final = "09:29@America/New_York"
 """a minute before the cash open"""
 PICTURE_MINUTES: Final = {"tiny": 2.0, "small": 10.0}
+OPTIONS_TOO: Final = False
+"""no stage of this version reads option books; with them the chain is played too, and --no-gex falls away"""
 SIMULATED_RAW: Final = "sim"
 OURS: Final = frozenset({SIMULATED_RAW, PICTURE, "bronze", "silver", "gold", "_staging"})
 """what a demo leaves in its lake"""
@@ -68,11 +72,10 @@ def demo(
     preset:
         small (30 minutes over the cash open) or tiny (2 minutes).
     """
-    with _place(lake) as root:
-        with reporter(json=output.json) as report:
-            symbol, summary, verdicts, failed = _play(root, report, seed=seed, preset=preset)
+    with _place(lake) as root, reporter(json=output.json) as report:
         picture_at = (root if lake else root.parent) / PICTURE
-        no_picture = _paint(root, symbol, picture_at, preset)
+        symbol, no_picture, verdicts, failed = _play(root, report, picture_at, seed=seed, preset=preset)
+        summary = _summary(root, symbol)
     picture = no_picture or f"picture: {picture_at}"
     if output.json:
         say_json(
@@ -98,25 +101,50 @@ def demo(
 
 
 def _play(
-    root: Path, report: EdgeReporter, *, seed: int, preset: str
-) -> tuple[str, Summary, list[str], list[str]]:
-    """(symbol, figures, one line per check, lines of what does not hold) of a day made from nothing."""
+    root: Path, report: EdgeReporter, picture_at: Path, *, seed: int, preset: str
+) -> tuple[str, str, list[str], list[str]]:
+    """(symbol, why there is no picture, one line per check, what does not hold) of a day made from nothing."""
+    raw = root / SIMULATED_RAW
+    with _kernels_compiling(report):
+        _simulate(raw, report, preset, seed, options=OPTIONS_TOO)
+
     from data_eng import pipeline
     from data_eng.lake import Lake
     from data_eng.params import RunParams
     from data_eng.raw_files import discover
 
-    raw = root / SIMULATED_RAW
-    with_options = any(pipeline.OPTION_QUOTE in stage.outputs for stage in pipeline.STAGES)
-    if not with_options:
+    if not OPTIONS_TOO:
         report.note("no stage of this version reads options: the future alone is played, as with --no-gex")
-    _simulate(raw, report, preset, seed, options=with_options)
     opened = Lake(root)
     symbol = pipeline.resolve_symbol(opened, DEFAULT_DT, raw=lambda: discover(raw), report=report)
-    params = RunParams(no_gex=not with_options)
+    params = RunParams(no_gex=not OPTIONS_TOO)
     pipeline.run(opened, DEFAULT_DT, symbol, params, raw=lambda: discover(raw), report=report)
+    no_picture = _paint(root, symbol, picture_at, preset)
+    report.note(no_picture or f"picture: {picture_at}")
     verdicts, failed = _check(opened, symbol, report)
-    return symbol, _summary(opened, symbol), verdicts, failed
+    return symbol, no_picture, verdicts, failed
+
+
+@contextmanager
+def _kernels_compiling(report: EdgeReporter) -> Iterator[None]:
+    """A second process compiles the book's kernel while the simulator's is compiled here.
+
+    Each takes some 25 s of one core on a machine that has never run them, and numba cannot share a process.
+    With a filled cache the child is gone within a second. What it fails to do is done by who needs it.
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import data_eng.kernels.book"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    report.note("kernels are compiled on the first run of a machine; that takes about half a minute")
+    try:
+        yield
+        child.wait()
+    finally:
+        child.kill()
+        child.wait()
 
 
 # -- where ---------------------------------------------------------------------------------------------------
@@ -168,8 +196,6 @@ def _require_ours(lake: Path) -> None:
 
 
 def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, *, options: bool) -> None:
-    from simex import SimexError, simulate
-
     name = f"simulate {preset}"
 
     def progress(done_s: float, total_s: float, what: str) -> None:
@@ -177,6 +203,8 @@ def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, *, option
 
     report.stage_start(name)
     begin = time.perf_counter()
+    from simex import SimexError, simulate  # compiles the simulator where no cache has it
+
     try:
         result = simulate(DEFAULT_DT, preset, seed, raw, options=options, force=True, progress=progress)
     except SimexError as error:
@@ -207,9 +235,12 @@ def _check(lake: Lake, symbol: str, report: EdgeReporter) -> tuple[list[str], li
     return verdicts, failed
 
 
-def _summary(lake: Lake, symbol: str) -> Summary:
+def _summary(root: Path, symbol: str) -> Summary:
     from data_eng.instruments import tick_int
+    from data_eng.lake import Lake
     from data_eng.summary import WALL_COLUMNS, Nearby, summarise
+
+    lake = Lake(root)
 
     def key(table: str) -> tuple[str, str, str]:
         return f"silver.future_mbo.{table}", symbol, DEFAULT_DT
