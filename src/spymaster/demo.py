@@ -103,7 +103,7 @@ def demo(
 def _play(
     root: Path, report: EdgeReporter, picture_at: Path, *, seed: int, preset: str
 ) -> tuple[str, str, list[str], list[str]]:
-    """(symbol, why there is no picture, one line per check, what does not hold) of a day made from nothing."""
+    """(symbol, why there is no picture, one line per check, what does not hold) of a day from nothing."""
     raw = root / SIMULATED_RAW
     with _kernels_compiling(report):
         _simulate(raw, report, preset, seed, options=OPTIONS_TOO)
