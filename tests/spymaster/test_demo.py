@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import spymaster as package
 from data_eng.lake import Lake
 from data_eng.pipeline import OPTION_QUOTE, STAGES
 from spymaster import demo as verb
@@ -102,8 +103,9 @@ def test_a_temporary_lake_is_gone_afterwards_and_the_picture_stays(
 def test_without_matplotlib_the_story_is_told_and_the_reason_given(
     kept: tuple[Path, str], spymaster: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "spymaster.radar_picture", raising=False)
+    monkeypatch.delattr(package, "radar_picture", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     answer = spymaster("demo", "--preset", "tiny", "--no-serve", "--lake", kept[0])
     assert answer.code == 0
     assert "no picture: a picture needs matplotlib" in answer.out

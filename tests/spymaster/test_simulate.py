@@ -23,9 +23,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     spymaster: Command, tmp_path: Path
 ) -> None:
     for name, seed in (("one", 7), ("two", 7), ("three", 8)):
-        answer = spymaster(
-            "simulate", "--dt", DT, "--preset", "tiny", "--seed", seed, "--out", tmp_path / name
-        )
+        line = ("--dt", DT, "--preset", "tiny", "--seed", seed, "--out", tmp_path / name)
+        answer = spymaster("simulate", *line)
         assert answer.code == 0
     one, two, three = (hashes(tmp_path / name) for name in ("one", "two", "three"))
     assert one == two
