@@ -1,7 +1,7 @@
 """Ingest checks of one UTC day of MBO records (spec 3.1, 4.7), per instrument, in vectorised passes.
 
 Laws. 1 The result does not depend on how the stream is cut into blocks: of each instrument the last
-        (ts_event, sequence) and the newest window are carried over, and nothing else.
+        (ts_event, sequence, F_LAST) and the newest window are carried over, and nothing else.
       2 What cannot be true is refused with its place: an A or M without price.
       3 What happens to a good file is counted and shown: plain records out of (ts_event, sequence) order,
         clocks that cannot be right. Above 0.01 % of a file's records, or with --strict, it is refused.
@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from data_eng.dbn_codes import ACTION_ADD, ACTION_MODIFY, F_SNAPSHOT
+from data_eng.dbn_codes import ACTION_ADD, ACTION_MODIFY, F_LAST, F_SNAPSHOT
 from data_eng.errors import RawDataError
 from data_eng.raw_files import DayBlock, RawFile
 from data_eng.sessions import utc_day_ns
@@ -37,6 +37,7 @@ class FeedCheck:
 
     order_violations: plain records before their predecessor in (ts_event, sequence). broken_clocks: plain
     records whose ts_event cannot be right (4.7). late: those, and plain records of an older window.
+    unended_events: plain records with another ts_event than their predecessor, which did not end its event.
     `examples`: the first five, in words.
     """
 
@@ -48,6 +49,7 @@ class FeedCheck:
     order_violations: int = 0
     broken_clocks: int = 0
     late: int = 0
+    unended_events: int = 0
     examples: list[str] = field(default_factory=list)
     _file_records: int = 0
     _file_offenders: int = 0
@@ -57,6 +59,7 @@ class FeedCheck:
         self._last_ts = np.full(count, _NEVER, np.int64)
         self._last_sequence = np.zeros(count, np.int64)
         self._newest_window = np.zeros(count, np.int64)
+        self._last_open = np.zeros(count, np.int64)
 
     def examine(self, block: DayBlock) -> None:
         """Check the next records. Raises `RawDataError` for an A or M with UNDEF price."""
@@ -80,6 +83,9 @@ class FeedCheck:
         sequence = records["sequence"][plain].astype(np.int64)
         before_ts = _previous(ts_event, heads, slot, self._last_ts)
         before_sequence = _previous(sequence, heads, slot, self._last_sequence)
+        still_open = ((records["flags"][plain] & F_LAST) == 0).astype(np.int64)
+        before_open = _previous(still_open, heads, slot, self._last_open)
+        self.unended_events += int(np.count_nonzero((before_open == 1) & (ts_event != before_ts)))
         back = (ts_event < before_ts) | ((ts_event == before_ts) & (sequence < before_sequence))
         broken = self._broken_clocks(ts_event, records["ts_recv"][plain].view(np.int64))
         late = broken | self._older_windows(ts_event, broken, slot, heads)

@@ -125,6 +125,7 @@ class OptionMboReport:
     outside: int = 0
     order_violations: int = 0
     broken_clocks: int = 0
+    unended_events: int = 0
     late: int = 0
     examples: list[str] = field(default_factory=list)
 
@@ -138,6 +139,7 @@ class OptionMboReport:
             "outside_dt_records": self.outside,
             "order_violations": self.order_violations,
             "broken_clocks": self.broken_clocks,
+            "unended_events": self.unended_events,
             "late_records": self.late,
         }
 
@@ -183,6 +185,7 @@ def ingest_option_mbo(
     report.instruments = int(np.count_nonzero(seen))
     report.skipped, report.outside = reader.skipped, reader.outside
     report.order_violations, report.broken_clocks = check.order_violations, check.broken_clocks
+    report.unended_events = check.unended_events
     report.late, report.examples = check.late, check.examples
     return report
 

@@ -222,17 +222,21 @@ def test_clocks_that_cannot_be_right_are_late_records(tmp_path: Path) -> None:
     swaps=st.lists(st.tuples(st.integers(0, 399), st.integers(0, 399)), max_size=6),
     jumps=st.lists(st.tuples(st.integers(0, 399), st.integers(-(10**14), 10**14)), max_size=3),
     instruments=st.lists(st.sampled_from([3, 8, 9]), min_size=400, max_size=400),
+    open_ends=st.lists(st.integers(0, 399), max_size=9),
 )
 def test_the_checks_equal_a_plain_loop_however_the_stream_is_cut(
     cuts: list[int],
     swaps: list[tuple[int, int]],
     jumps: list[tuple[int, int]],
     instruments: list[int],
+    open_ends: list[int],
 ) -> None:
     day = long_day(400)
     day["ts_event"] = day["ts_event"][0] + (np.arange(400, dtype=np.uint64) * np.uint64(40_000_000))
     day["ts_recv"] = day["ts_event"] + np.uint64(5)
     day["instrument_id"] = instruments
+    for at in open_ends:
+        day["flags"][at] &= 127  # F_LAST is lost
     for a, b in swaps:
         day[[a, b]] = day[[b, a]]
     for at, jump in jumps:
@@ -244,22 +248,30 @@ def test_the_checks_equal_a_plain_loop_however_the_stream_is_cut(
         for start, stop in zip([0, *borders], [*borders, 400], strict=True):
             if start < stop:
                 check.examine(DayBlock(file, day[start:stop], range(start, stop)))
-        return check.records, check.order_violations, check.broken_clocks, check.late, check.examples
+        counts = check.records, check.order_violations, check.broken_clocks, check.late, check.unended_events
+        return *counts, check.examples
 
     whole = outcome([])
     assert outcome(sorted(cuts)) == whole
-    assert whole[:4] == plain_checks(day)
+    assert whole[:5] == plain_checks(day)
 
 
-def plain_checks(day: np.ndarray) -> tuple[int, int, int, int]:
-    """Records, order violations, broken clocks and late records, one record at a time."""
+def plain_checks(day: np.ndarray) -> tuple[int, int, int, int, int]:
+    """Records, order violations, broken clocks, late records, unended events, one record at a time."""
     start = day_start_ns()
     last: dict[int, tuple[int, int]] = {}
     newest: dict[int, int] = {}
-    back = broken = late = 0
+    open_at: dict[int, int] = {}
+    back = broken = late = unended = 0
     for row in day:
         who, ts, seq = int(row["instrument_id"]), int(row["ts_event"]), int(row["sequence"])
+        if row["flags"] & dbn.F_SNAPSHOT:
+            continue
         back += (ts, seq) < last.get(who, (-1, 0))
+        unended += who in open_at and open_at[who] != ts
+        open_at.pop(who, None)
+        if not row["flags"] & 128:
+            open_at[who] = ts
         last[who] = (ts, seq)
         if ts > int(row["ts_recv"]) + 10**9 or not start - HOUR_NS <= ts < start + 25 * HOUR_NS:
             broken += 1
@@ -267,7 +279,7 @@ def plain_checks(day: np.ndarray) -> tuple[int, int, int, int]:
             continue
         late += ts // 10**9 < newest.get(who, 0)
         newest[who] = max(newest.get(who, 0), ts // 10**9)
-    return len(day), back, broken, late
+    return len(day), back, broken, late, unended
 
 
 # ------------------------------------------------------------------------------------------ stage
@@ -330,6 +342,7 @@ def test_the_real_hour_is_kept_byte_for_byte_with_no_order_violation(real_esh4: 
     report, got = ingest(real_esh4, outrights, "2023-12-25")
     assert got["ESH4"] == source
     assert (report.order_violations, report.broken_clocks, report.late) == (0, 0, 0)
+    assert report.unended_events == 0
     assert report.rows == {"ESH4": 68_792}
     assert report.volumes["ESH4"] == 9_848 + 44
     reader = DayReader((RawFile(real_esh4, discover(real_esh4).files[0].metadata),), "2023-12-25")
