@@ -160,6 +160,14 @@ class RawCatalogue:
         """As `files_for`, but raises `MissingDataError` when there is none, saying what was found."""
         found = self.files_for(schema, dt, instrument_ids=instrument_ids)
         if not found:
+            others = self.files_for(schema, dt) if instrument_ids is not None else ()
+            if others:
+                names = _shown([f.path.name for f in others])
+                wanted = _shown([str(number) for number in sorted(instrument_ids or ())])
+                raise MissingDataError(
+                    f"{self.root}: the headers of {names} map no instrument {wanted}, expected one that "
+                    "does; definitions and records do not fit together: fetch both again, or choose --symbol"
+                )
             raise MissingDataError(self.missing_text(schema, dt))
         return found
 

@@ -255,6 +255,13 @@ def test_simulated_day_never_replaces_a_recorded_one(case: Case) -> None:
     assert_told(answer, 1, "simulated data never replace", "--lake")
 
 
+def test_definitions_that_do_not_fit_the_records(case: Case) -> None:
+    write_dbn(case.raw / "definition.dbn.zst", [definition(SYMBOL, 4711)], schema="definition")
+    lake = case.folder / "new"
+    answer = case.runner.run([*day_job(case.raw, lake), "--symbol", SYMBOL])
+    assert_told(answer, 2, "mbo.dbn.zst", "map no instrument 4711", "fetch both again")
+
+
 def test_missing_definitions(case: Case) -> None:
     (case.raw / "definition.dbn.zst").unlink()
     job = ["run", "--dt", DT, "--symbol", SYMBOL, "--raw", str(case.raw), "--lake", str(case.folder / "new")]
