@@ -85,7 +85,7 @@ def _tree(path: Path) -> ast.Module:
 def _tracked() -> list[Path]:
     """Files that are committed or would be: everything git does not ignore."""
     if not (REPOSITORY / ".git").exists():
-        pytest.skip("not a git checkout: nothing says which files belong to the repository")
+        pytest.skip(reason="not a git checkout: nothing says which files belong to the repository")
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=REPOSITORY,
