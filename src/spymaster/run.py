@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from spymaster.compiling import kernels_ready
 from spymaster.edge import say, say_json
 from spymaster.options import (
     DAY,
@@ -91,6 +92,7 @@ def run_radar_only(*, day: Day = DAY, lake: LakeAt = LAKE_AT, output: Output = O
 
         uv run python scripts/run_radar_only.py --dt 2026-01-06 --symbol ESH6
     """
+    kernels_ready()
     from data_eng.pipeline import recompute_outputs
 
     opened = lake.open()
@@ -112,6 +114,7 @@ def _run_request(
     *,
     plan: bool = False,
 ) -> int:
+    kernels_ready()
     from data_eng import pipeline
 
     opened, chosen, source = lake.open(), params.checked(), raw.source()
