@@ -46,7 +46,7 @@ _LISTED: Final = 5
 """names shown in a message before it says how many more there are"""
 
 WAYS_TO_GET_DATA: Final = (
-    "put Databento's DBN files for the date there (spymaster download with DATABENTO_API_KEY), "
+    "put Databento's DBN files for the date there (dataset GLBX.MDP3, schemas mbo and definition), "
     "or make a synthetic day with spymaster simulate"
 )
 
