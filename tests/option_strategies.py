@@ -45,6 +45,7 @@ EXPIRIES = (HOURS_NS, HOURS_NS, HOURS_NS, 90 * SECOND, 30 * SECOND, 5 * SECOND, 
 ORDER_IDS = (1, 2, 3, 4, 5, 2**64 - 1, 0)
 SIZES = (1, 2, 3, 7, 20, 130)
 ODD_SIZES = (0, MAX_SIZE + 1, 2**32 - 1)
+ODD_PRICES = (NICKEL + 1, 1, 0, -NICKEL, 2**62, 2**62 - 1, UNDEF_PRICE)
 STEPS_NS = (
     *[0] * 6,
     1_000,
@@ -210,10 +211,14 @@ class _Makers:
         ]
 
     def cross(self, contract: Contract, a: int, b: int, c: int) -> list[Rec]:
-        """A bid at or through the ask, or an ask at or through the bid."""
-        side = ASK if a % 2 else BID
+        """A bid at or through an ask, or an ask at or through a bid; sometimes seen only inside the event."""
+        side, other = (ASK, BID) if a % 2 else (BID, ASK)
         price = self.price(contract, b % 8 if side == BID else -(b % 8))
-        return [self.record(contract, "A", side, 3 + c % 2, price, SIZES[c % 6])]
+        rows = [
+            self.record(contract, "A", other, 5, self.price(contract, 0), SIZES[b % 6], flags=0),
+            self.record(contract, "A", side, 3 + c % 2, price, SIZES[c % 6], flags=0 if c % 4 else EVENT_END),
+        ]
+        return rows if c % 4 == 0 else [*rows, self.record(contract, "C", other, 5, price, 130)]
 
     def trade(self, contract: Contract, a: int, b: int, c: int) -> list[Rec]:
         aggressor, resting, order_id = ((BID, ASK, 2), (ASK, BID, 1), ("N", ASK, 2))[a % 3]
@@ -273,7 +278,7 @@ class _Makers:
                 "AAMCTFRNZ"[a % 9],
                 "ABNAB"[b % 5],
                 ORDER_IDS[c % 7],
-                (self.price(contract, b - 8), self.price(contract, 8 - b), NICKEL, UNDEF_PRICE)[(a + c) % 4],
+                (self.price(contract, b - 8), self.price(contract, 8 - b), *ODD_PRICES)[(a + c) % 9],
                 (*SIZES, *ODD_SIZES)[(b + c) % 9],
                 flags=(0, EVENT_END, EVENT_END, F_LAST, SNAPSHOT, SNAPSHOT | F_LAST, F_SNAPSHOT)[c % 7],
             )
@@ -284,7 +289,7 @@ MOVES = (
     *["quote"] * 8,
     *["one_side"] * 5,
     *["pull"] * 4,
-    *["cross"] * 2,
+    *["cross"] * 4,
     *["trade"] * 4,
     "snapshot",
     "snapshot",

@@ -26,7 +26,6 @@ from .records import (
     F_SNAPSHOT,
     MAX_SIZE,
     SIDES,
-    UNDEF_PRICE,
     WINDOW_NS,
     Order,
     Rec,
@@ -267,7 +266,7 @@ class NaiveOptionBooks:
 
     def _is_usable(self, book: _Book, rec: Rec) -> bool:
         """False, and counted, when an A or M cannot enter the book."""
-        if rec.price == UNDEF_PRICE or rec.price <= 0:
+        if not 0 < rec.price < 2**62:  # UNDEF is int64 max
             reason = "bad_prices"
         elif rec.size > MAX_SIZE:
             reason = "bad_sizes"

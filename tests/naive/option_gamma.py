@@ -35,8 +35,11 @@ OFFSETS = 30
 QUOTE_REACH_INT = 200 * SCALE
 PROFILE_REACH = 150.0
 EPS_GEX = 1e-6
-SCAN_POINTS = 0.01
-"""distance of the points at which the sign of the net exposure is looked at"""
+SCAN_POINTS = 0.05
+SCAN_DEVIATIONS = 1 / 8
+"""where the sign of the net exposure is looked at: every so many points, and around each strike every so many
+standard deviations, because near expiry a strike's gamma is a needle narrower than any fixed step"""
+NEEDLE_DEVIATIONS = 12.0
 
 DIFFERENCED = ("gex_abs", "gex", "gex_imbalance_ratio")
 GEX_COLUMNS = (
@@ -505,6 +508,19 @@ class NaiveGamma:
             net = net + gamma * lots * self.multiplier
         return net
 
+    def _scan(self, window: Window, vols: Mapping[tuple[int, int], _StrikeVol]) -> Any:
+        """Hypothetical spots, ascending, so dense that between two of them lies one root at most."""
+        spot = window.spot_int / SCALE
+        steps = round(2 * PROFILE_REACH / SCAN_POINTS)
+        points = [spot - PROFILE_REACH + SCAN_POINTS * np.arange(steps + 1)]
+        deviations = np.arange(-NEEDLE_DEVIATIONS, NEEDLE_DEVIATIONS + SCAN_DEVIATIONS, SCAN_DEVIATIONS)
+        for (strike_int, expiration_ns), of_strike in vols.items():
+            if of_strike.vol is not None:
+                spread = of_strike.vol * math.sqrt(self.years(expiration_ns, window.end_ns))
+                points.append(strike_int / SCALE * np.exp(spread * deviations))
+        every = np.unique(np.concatenate(points))
+        return every[(every > 0.0) & (abs(every - spot) <= PROFILE_REACH)]
+
     def flips(
         self,
         window: Window,
@@ -512,12 +528,9 @@ class NaiveGamma:
         vols: Mapping[tuple[int, int], _StrikeVol],
     ) -> list[float]:
         """Every sign change of the net exposure within 150 points of spot, ascending."""
-        spot = window.spot_int / SCALE
         if not any(of_strike.vol is not None for of_strike in vols.values()):
             return []
-        steps = round(2 * PROFILE_REACH / SCAN_POINTS)
-        points = spot - PROFILE_REACH + SCAN_POINTS * np.arange(steps + 1)
-        points = points[points > 0.0]
+        points = self._scan(window, vols)
         signs = np.sign(self.net_at(points, window, interest, vols))
         seen = np.flatnonzero(signs)  # where the exposure is 0 to the last bit it has no sign to change
         roots = []
