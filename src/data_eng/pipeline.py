@@ -26,13 +26,21 @@ from data_eng.stage import (
     partition_symbol,
 )
 from data_eng.stage_order import stage_named
-from data_eng.stages.bronze import contract_selection, definitions, future_mbo, status
+from data_eng.stages.bronze import (
+    contract_selection,
+    definitions,
+    future_mbo,
+    option_mbo,
+    statistics,
+    status,
+)
 from data_eng.stages.gold import build_hud_surface_1s, build_physics_norm_calibration
 from data_eng.stages.silver.future_mbo import (
     compute_futures_surfaces_1s,
     compute_physics_bands_1s,
     compute_vacuum_surface_1s,
 )
+from data_eng.stages.silver.future_option import compute_statistics_clean
 from data_eng.stages.silver.future_option_mbo import compute_gex_surface_1s
 
 if TYPE_CHECKING:
@@ -43,7 +51,10 @@ STAGES: Final[tuple[Stage, ...]] = (
     status.STAGE,
     contract_selection.STAGE,
     future_mbo.STAGE,
+    option_mbo.STAGE,
+    statistics.STAGE,
     compute_futures_surfaces_1s.STAGE,
+    compute_statistics_clean.STAGE,
     compute_gex_surface_1s.STAGE,
     build_physics_norm_calibration.STAGE,
     compute_vacuum_surface_1s.STAGE,
