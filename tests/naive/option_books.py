@@ -229,13 +229,13 @@ class NaiveOptionBooks:
     # ---- plain records (4.5)
 
     def _plain_record(self, book: _Book, rec: Rec) -> None:
+        if not self.plain_seen:
+            self.plain_seen = True
+            self._end_initial_snapshots()
         if self._is_late(rec):
             self.counters["late_records"] += 1
         else:
             self._move_clock(rec.ts_event)
-        if not self.plain_seen:
-            self.plain_seen = True
-            self._end_initial_snapshots()
         if book.in_snapshot:
             self._end_snapshot(book)
         book.event_is_open = True
