@@ -1,7 +1,9 @@
-"""The options stage against its slow twins: equal over generated streams, in any cut and any number of shards."""
+"""The options stage against its slow twins: equal over generated streams, in any cut and any sharding."""
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from data_eng.stages.silver.future_option_mbo.compute_gex_surface_1s import GexReport
 from tests.naive.records import F_SNAPSHOT
 from tests.option_harness import assert_case, run_stage, run_twin, same_bytes
+from tests.option_oracles import FORWARD_INT, SCALE, Point, Quoted, quantlib, quoted_case
 from tests.option_strategies import TIDY_MOVES, OptionCase, option_cases
-from tests.strategies import SECOND, cuts
+from tests.strategies import cuts
 
 
 def with_interest(case: OptionCase) -> OptionCase:
@@ -80,17 +83,39 @@ def test_the_future_changes_nothing(case: OptionCase, data: st.DataObject) -> No
     assert same_bytes(*({n: t.filter(_up_to(t, end)) for n, t in tables.items()} for tables in (full, part)))
 
 
-def _up_to(table, end):  # type: ignore[no-untyped-def]
-    import pyarrow.compute as pc
-
-    return pc.less_equal(table["window_end_ts_ns"], end)
+def _up_to(rows: pa.Table, end: int) -> pa.Array:
+    return pc.less_equal(rows["window_end_ts_ns"], end)
 
 
-@given(cases)
-def test_running_twice_gives_the_same_bytes(case: OptionCase) -> None:
-    assert same_bytes(run_stage(case), run_stage(case))
+def two_options() -> tuple[OptionCase, list[Quoted]]:
+    """A call and a put that quote their value at 15 %; 100 contracts of each."""
+    points = [Point("C", 6_905 * SCALE, 3_600, 0.15), Point("P", 6_895 * SCALE, 3_600, 0.15)]
+    case, quoted = quoted_case(points)
+    return case, quoted
 
 
 @pytest.mark.parametrize("multiplier", [50.0, 20.0])
-def test_exposure_scales_with_the_multiplier_of_the_definition(multiplier: float) -> None:
-    assert SECOND
+def test_exposure_takes_the_multiplier_of_the_definition(multiplier: float) -> None:
+    case, quoted = two_options()
+    found = run_stage(case, multiplier=multiplier)
+    for option, right in zip(quoted, ("call", "put"), strict=True):
+        (row,) = [r for r in found["gex"].to_pylist() if r["strike_price_int"] == option.point.strike_int]
+        (quote,) = [r for r in found["quote"].to_pylist() if r["instrument_id"] == option.instrument_id]
+        assert row[f"gex_{right}_abs"] == pytest.approx(quote["gamma"] * 100 * multiplier, rel=1e-12)
+
+
+def test_another_rate_gives_other_volatilities_that_hold_for_it() -> None:
+    """The price is what it is: with a higher rate the same mid means a higher volatility."""
+    case, quoted = two_options()
+    vols = {}
+    for rate in (0.0, 0.05, 0.5):
+        rows = run_stage(case._replace(rate=rate))["quote"].to_pylist()
+        vols[rate] = [row["implied_vol"] for row in rows]
+        by_id = {option.instrument_id: option for option in quoted}
+        for row in rows:
+            option = by_id[row["instrument_id"]]
+            point = option.point._replace(rate=rate)
+            price = quantlib(point, FORWARD_INT / SCALE, row["implied_vol"]).price
+            assert price == pytest.approx(option.mid, abs=1e-10)
+    assert all(low < high for low, high in zip(vols[0.0], vols[0.05], strict=True))
+    assert all(low < high for low, high in zip(vols[0.05], vols[0.5], strict=True))
