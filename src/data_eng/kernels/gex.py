@@ -81,13 +81,14 @@ class SolveArrays(NamedTuple):
 
 @njit(forceinline=True)
 def _series_vol(e, anchors, which, g, forward, discount, root, option, mid):
-    """Volatility of a series from the mid of one option, NO_VALUE when it has none; e.status tells why."""
+    """Volatility of a series from the mid of one option, or NO_VALUE; e.status tells why, for F = spot."""
     right = e.right[option]
     strike = e.strike_int[option] / PRICES_PER_POINT
     above = time_value(right, mid, discount, forward, strike)
     if not above > 0.0:
         inner = forward - strike if right == CALL else strike - forward
-        e.status[option] = R_BELOW_INTRINSIC if mid <= discount * max(inner, 0.0) else R_NO_ROOT
+        if which == 0:
+            e.status[option] = R_BELOW_INTRINSIC if mid <= discount * max(inner, 0.0) else R_NO_ROOT
         return NO_VALUE
     wanted = above / math.sqrt(forward * strike)
     anchor = anchors[which, g]
@@ -106,7 +107,8 @@ def _series_vol(e, anchors, which, g, forward, discount, root, option, mid):
     a = -abs(math.log(forward / strike))
     s = implied_total_vol(wanted, a, math.exp(0.5 * a), V_LOW * root, V_HIGH * root, guess)
     if s < 0.0:
-        e.status[option] = R_NO_ROOT
+        if which == 0:
+            e.status[option] = R_NO_ROOT
         anchors[which, g].option = -1
         return NO_VALUE
     slope = scaled_slope(a, s)
@@ -169,6 +171,8 @@ def _quote_row(e, row, w, option, end, spot, vol, vol_mid, total, age, state, ra
     e.q_values[3, row] = interest
     for k in range(4, 9):
         e.q_values[k, row] = np.nan
+    if vol_mid > 0.0:
+        e.q_values[8, row] = vol_mid
     if left_ns <= 0 or vol <= 0.0:
         return
     forward = spot / PRICES_PER_POINT
@@ -183,8 +187,6 @@ def _quote_row(e, row, w, option, end, spot, vol, vol_mid, total, age, state, ra
     e.q_values[5, row] = discount * normal_cdf(d1) if e.right[option] == CALL else -discount * normal_cdf(-d1)
     e.q_values[6, row] = density / (forward * s)
     e.q_values[7, row] = density * forward * root
-    if vol_mid > 0.0:
-        e.q_values[8, row] = vol_mid
 
 
 def _array(kind, ndim, layout="C", readonly=False):
@@ -311,7 +313,7 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
             if g != last_series:
                 last_series = g
                 vol_mid = NO_VALUE
-                if vol > 0.0 and futures_mid > 0:
+                if e.expiration[option] > end and futures_mid > 0:
                     years = (e.expiration[option] - end) / NS_PER_YEAR
                     vol_mid = _first_vol(
                         e,
