@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from data_eng.errors import MissingDataError, UsageError
+from data_eng.errors import MissingDataError
 from data_eng.params import DEFAULT_ROOT, RunParams, parse_dt, parse_symbol
 from data_eng.planner import ABSENT, PlannedStage, Planner, RawSource, Request
 from data_eng.stage import (
@@ -62,9 +62,6 @@ STAGES: Final[tuple[Stage, ...]] = (
     build_hud_surface_1s.STAGE,
 )
 """every stage of this version, top to bottom"""
-
-OPTION_QUOTE: Final = "silver.future_option_mbo.option_quote_1s"
-"""made together with the gamma surface, and by nothing that merely fills the ladder with zeros"""
 
 
 @dataclass(frozen=True)
@@ -186,18 +183,6 @@ def recompute_outputs(
     return run(lake, dt, symbol, params, Request(outputs=outputs), stages=stages, report=report)
 
 
-def require_option_part(params: RunParams, stages: Sequence[Stage] = STAGES) -> None:
-    """The futures part runs without options only when asked to (``--no-gex``), never silently (spec 8).
-
-    Raises `UsageError` while no stage of this version reads option books.
-    """
-    if not params.no_gex and not any(OPTION_QUOTE in stage.outputs for stage in stages):
-        raise UsageError(
-            "no stage of this version computes gamma from option books, so a full run would leave it out;"
-            " add --no-gex to run the futures part alone"
-        )
-
-
 def _finished(outcome: RunReport) -> str:
     return f"finished: {', '.join(outcome.finished) or 'nothing yet'}"
 
@@ -212,7 +197,7 @@ def _run_stage(planner: Planner, stage: Stage, reason: str, reporter: Reporter) 
         params=planner.params,
         code_version=planner.code_version(stage),
         report=reporter,
-        raw=planner.catalogue() if stage.raw else None,
+        raw=planner.catalogue() if stage.raw or stage.earlier_raw else None,
         wanted=frozenset(wanted),
     )
     reporter.stage_start(stage.name)

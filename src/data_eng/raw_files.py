@@ -197,6 +197,14 @@ class RawCatalogue:
         """Name and sha256 of the files of (schema, dt) in reading order, as manifests record them."""
         return [{"name": f.path.name, "sha256": f.sha256} for f in self.files_for(schema, dt)]
 
+    def latest_before(self, schema: str, dt: str, days: int) -> str | None:
+        """Latest date with files of `schema` among the `days` dates before `dt`; None when there is none."""
+        if self.named:
+            return None
+        dates = [date.fromisoformat(dt) - timedelta(days=back) for back in range(1, days + 1)]
+        found = (d.isoformat() for d in dates if self.files_for(schema, d.isoformat()))
+        return next(found, None)
+
     def not_used_for(self, dt: str) -> list[IgnoredFile]:
         """Every file below the path that has no part in `dt`, with the reason, by path."""
         other_dates = [

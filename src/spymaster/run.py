@@ -45,6 +45,7 @@ def run(
 
     For example:
 
+        spymaster run --dt 2026-01-06 --symbol ESH6 --raw ~/dbn
         spymaster run --dt 2026-01-06 --symbol ESH6 --raw ~/dbn --no-gex
 
     Parameters
@@ -73,7 +74,7 @@ def run_day(
 
     For example:
 
-        uv run python scripts/run_pipeline_2026_01_06.py --dt 2026-01-06 --raw ~/dbn --no-gex
+        uv run python scripts/run_pipeline_2026_01_06.py --dt 2026-01-06 --raw ~/dbn
     """
     from data_eng.planner import Request
 
@@ -115,8 +116,6 @@ def _run_request(
     from data_eng import pipeline
 
     opened, chosen, source = lake.open(), params.checked(), raw.source()
-    if not request.only:
-        pipeline.require_option_part(chosen)
     with reporter(json=output.json) as report:
         symbol = day.resolve(opened, raw=None if plan else source, report=report)
         if plan:

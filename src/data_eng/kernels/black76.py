@@ -9,10 +9,10 @@ out-of-the-money option of the strike (parity). With s = v sqrt T, a = -|ln(F/K)
 
     b(s) = e^(a/2) N(a/s + s/2) - e^(-a/2) N(a/s - s/2),    b'(s) = phi(sqrt(a^2/s^2 + s^2/4)),
 
-which rises strictly from 0 to e^(a/2). The root of ln b(s) = ln(b wanted) is found by Halley steps (third order)
-inside a bracket that every value narrows; a step that leaves it is replaced by the geometric middle. So it cannot
-diverge, wherever it starts: three bare Newton steps on the price miss by 5-7 % near the peak of gamma (spec 14).
-A step below 3e-6 of s ends it; what then is left is rounding.
+which rises strictly from 0 to e^(a/2). The root of ln b(s) = ln(b wanted) is found by Halley steps (third
+order) inside a bracket that every value narrows; a step that leaves it is replaced by the geometric middle.
+So it cannot diverge, wherever it starts: three bare Newton steps on the price miss by 5-7 % near the peak of
+gamma (spec 14). A step below 3e-6 of s ends it; what then is left is rounding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 
 import numba as nb
-import numpy as np
 
 from data_eng.kernels.jit import njit
 
@@ -127,7 +126,8 @@ def price(right, forward, strike, years, vol, rate):
 
 @njit(forceinline=True)
 def implied_vol(right, mid, forward, strike, years, rate, guess):
-    """(volatility, SOLVED), or (0, BELOW_INTRINSIC or NO_ROOT). guess: a volatility to start from, 0 = none."""
+    """(volatility, SOLVED), or (0, BELOW_INTRINSIC or NO_ROOT). guess: a volatility to start from, 0 =
+    none."""
     discount = math.exp(-rate * years)
     above = time_value(right, mid, discount, forward, strike)
     inner = max(forward - strike if right == 0 else strike - forward, 0.0)
@@ -150,7 +150,8 @@ _CODES = nb.types.Array(nb.types.int8, 1, "C")
 
 @njit((_CODES, _FLOATS, _FLOATS, _FLOATS, _FLOATS, _F8, _FLOATS, _FLOATS, _CODES), nogil=True)
 def implied_vols(right, mid, forward, strike, years, rate, guess, out, status):
-    """right int8[n], mid, forward, strike (points), years, guess float64[n] -> out float64[n], status int8[n]."""
+    """right int8[n], mid, forward, strike (points), years, guess float64[n] -> out float64[n], status
+    int8[n]."""
     for i in range(right.shape[0]):
         vol, code = implied_vol(right[i], mid[i], forward[i], strike[i], years[i], rate, guess[i])
         out[i] = vol

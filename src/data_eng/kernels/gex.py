@@ -1,11 +1,12 @@
 """Gamma exposure of a chain, window by window: numbers in arrays in, arrays out (spec 7.2-7.4).
 
-`solve` works on the options of one shard and on nothing that another shard has; `lay_out` and `profile` work on
-all strikes together, in strike order. So any number of shards gives the same bytes.
+`solve` works on the options of one shard and on nothing that another shard has; `lay_out` and `profile`
+work on all strikes together, in strike order. So any number of shards gives the same bytes.
 
 A series is the options of one strike and expiration; they share one volatility. Its last solution is kept as
-an anchor: mid, forward, and the slope of s = v sqrt T by the value solved for. While mid and forward stand, only exp(rT)
-moves that value, by some 1e-9 of itself a second: the anchor's tangent then gives s to 1e-13, and nothing is solved.
+an anchor: mid, forward, and the slope of s = v sqrt T by the value solved for. While mid and forward stand,
+only exp(rT) moves that value, by some 1e-9 of itself a second: the anchor's tangent then gives s to 1e-13,
+and nothing is solved.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ import numba as nb
 import numpy as np
 
 from data_eng.kernels.black76 import (
-    BELOW_INTRINSIC,
-    SOLVED,
     V_HIGH,
     V_LOW,
     implied_total_vol,
@@ -48,7 +47,8 @@ ANCHOR = np.dtype(
 
 
 class SolveArrays(NamedTuple):
-    """Options of a shard in the order of their rows (strike, right, instrument_id), and what is made of them."""
+    """Options of a shard in the order of their rows (strike, right, instrument_id), and what is made of
+    them."""
 
     strike_int: Any  # int64[n]
     right: Any  # int8[n]
@@ -302,12 +302,12 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
                 else:
                     e.put_abs[w, e.strike_of[option]] += exposure
         futures_mid = futures_mids[w]
-        last_series = np.int64(-1)
+        last_series = -1
         vol_mid = NO_VALUE
         for option in range(n):
             if abs(e.strike_int[option] - spot) > QUOTE_REACH_INT:
                 continue
-            g = np.int64(e.series[option])
+            g = int(e.series[option])
             vol = e.vol[w, g]
             column = e.column[option]
             if g != last_series:
@@ -354,9 +354,10 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
 def lay_out(ends, spots, strikes, call_abs, put_abs, history, last_end, out_end, out_strike, out):
     """Rows of gex_surface_1s for a block of windows; returns their number, 61 per window with a spot.
 
-    strikes int64[k] of the whole chain, ascending; call_abs, put_abs float64[w, k]. history float64[3, 3, k] (value,
-    d1, d2 of gex_abs, gex, ratio) and last_end int64[1] (last window with a spot, 0 = none) go on from
-    block to block. out float64[14, rows]: call, put, abs, gex, ratio, d1 d2 d3 of each of the last three.
+    strikes int64[k] of the whole chain, ascending; call_abs, put_abs float64[w, k]. history float64[3, 3,
+    k] (value, d1, d2 of gex_abs, gex, ratio) and last_end int64[1] (last window with a spot, 0 = none) go
+    on from block to block. out float64[14, rows]: call, put, abs, gex, ratio, d1 d2 d3 of each of the last
+    three.
     """
     rows = np.int64(0)
     n_strikes = strikes.shape[0]
@@ -482,12 +483,13 @@ def profile(
     ends, spots, strikes, expiration, strike_of, vol, net_weight, flow_weight, call_abs, put_abs, rate, start,
     out, flip_end, flips, scratch,
 ):  # fmt: skip
-    """Rows of gex_profile_1s from window `start` on; returns the first window that found no room for its flips.
+    """Rows of gex_profile_1s from window `start` on; returns the first window that found no room for its
+    flips.
 
-    strikes int64[k] ascending; expiration int64[g], strike_of int32[g]: of the series of the whole chain. vol,
-    net_weight, flow_weight float64[w, g]; call_abs, put_abs float64[w, k]. out float64[10, w]: call, put, net,
-    centre, top call strike, top put strike, three conventions' nets: calls minus puts, short all, flow; one spare.
-    flip_end int32[w + 1] offsets into flips. scratch float64[4, g].
+    strikes int64[k] ascending; expiration int64[g], strike_of int32[g]: of the series of the whole chain.
+    vol, net_weight, flow_weight float64[w, g]; call_abs, put_abs float64[w, k]. out float64[10, w]: call,
+    put, net, centre, top call strike, top put strike, three conventions' nets: calls minus puts, short all,
+    flow; one spare. flip_end int32[w + 1] offsets into flips. scratch float64[4, g].
     """
     n_strikes = strikes.shape[0]
     for w in range(start, ends.shape[0]):

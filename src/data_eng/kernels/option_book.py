@@ -1,6 +1,7 @@
 """Books of all options of a chain in one pass: integers in arrays in, quotes per second out (spec 7.2).
 
-Laws. 1 Add, Cancel, Modify and cleaR change the book of one option; Trade and Fill never do. Snapshots, clears
+Laws. 1 Add, Cancel, Modify and cleaR change the book of one option; Trade and Fill never do. Snapshots,
+clears
         and events are each option's own; there is one clock for all, the running maximum of ts_event.
       2 A window is read before the first record that moves the clock to its end.
       3 What is open in the rules is settled in decision 0003, not here.
@@ -11,14 +12,15 @@ Data structures.
           probing, backward-shift deletion. A clear raises the option's generation: its orders are dead where
           they lie and are dropped when the table is next copied, so a clear costs nothing.
   levels  per option and side a sorted list of occupied prices in one pool, the best last. Option books are
-          a few levels deep and change near the touch: finding and moving touches one or two cache lines, where a
-          dense ladder of thousands of nickels would miss the cache and a window of it would need an overflow.
-          Any price has a place, so no tick is needed (theirs is undefined). A full list moves to a room twice as
-          large at the pool's end.
+          a few levels deep and change near the touch: finding and moving touches one or two cache lines,
+          where a dense ladder of thousands of nickels would miss the cache and a window of it would need an
+          overflow. Any price has a place, so no tick is needed (theirs is undefined). A full list moves to
+          a room twice as large at the pool's end.
   quotes  what a window's end sees, rewritten only for the options touched in that second.
 
 A record is applied as a whole or not at all: whatever may run out is checked before the first change, the
-caller makes room and calls again with the same record. That is why any cut of the stream gives the same result.
+caller makes room and calls again with the same record. That is why any cut of the stream gives the same
+result.
 """
 
 from __future__ import annotations
@@ -115,7 +117,8 @@ def _delete(tab, i, shift):
 # ------------------------------------------------------------------------------------------ levels
 @njit(forceinline=True)
 def _level_at(lev, off, n, rank):
-    """Place of the first level of the list lev[off:off+n] whose rank is not below `rank`, counted from off."""
+    """Place of the first level of the list lev[off:off+n] whose rank is not below `rank`, counted from
+    off."""
     j = n
     steps = 0
     while j > 0 and lev[_u(off + j - 1)].rank >= rank:
@@ -133,7 +136,7 @@ def _level_at(lev, off, n, rank):
     return j
 
 
-@njit(forceinline=True)
+@njit()
 def _change_level(opt, lev, i, side, price, change):
     """Add `change` contracts at a price; a level appears with its first and goes with its last one."""
     if change == 0:
@@ -286,7 +289,7 @@ def _read_before(e, start_ns):
     return True
 
 
-@njit(forceinline=True)
+@njit()
 def _move_clock(e, second):
     """Start the clock, or move it on. False: no room for output, call again."""
     st = e.st[0]
@@ -327,14 +330,14 @@ def _clear(st, opt, i):
 @njit(forceinline=True)
 def _cut_event(st, cnt, opt, i):
     """Close an event that the clock left behind."""
-    if opt[_u(i)].event_records > 0 and opt[_u(i)].event_win != st.clock:
-        if opt[_u(i)].event_win != NOT_STARTED:
-            opt[_u(i)].event_records = 0
-            cnt.unterminated_events += 1
-            cnt.events += 1
+    win = opt[_u(i)].event_win
+    if opt[_u(i)].event_records > 0 and win != st.clock and win != NOT_STARTED:
+        opt[_u(i)].event_records = 0
+        cnt.unterminated_events += 1
+        cnt.events += 1
 
 
-@njit(forceinline=True)
+@njit()
 def _put(st, cnt, tab, opt, lev, i, j, key, side, price, qty):
     """A new order, or a known one (row j) that is replaced."""
     if j >= 0:
@@ -405,7 +408,7 @@ def _snapshot_record(st, cnt, tab, opt, lev, i, flags, action, side, key, price,
 def _enter(st, cnt, tab, opt, lev, i, action, side, key, price, size):
     """A or M outside a snapshot (4.5)."""
     j = _find(tab, key, i, opt[_u(i)].generation, st.hash_shift)
-    two_sided = side == SIDE_ASK or side == SIDE_BID
+    two_sided = side in (SIDE_ASK, SIDE_BID)
     known = action == ACTION_MODIFY and j >= 0
     if not _is_price(price) or size > LARGEST_SIZE or not (two_sided or known):
         _refused(cnt, price, size)
@@ -464,7 +467,7 @@ def _plain_record(st, cnt, tab, opt, lev, i, flags, action, side, key, price, si
     _cut_event(st, cnt, opt, i)
     opt[_u(i)].event_records += 1
     opt[_u(i)].event_win = st.clock
-    if action == ACTION_ADD or action == ACTION_MODIFY:
+    if action in (ACTION_ADD, ACTION_MODIFY):
         _enter(st, cnt, tab, opt, lev, i, action, side, key, price, size)
     elif action == ACTION_CANCEL:
         _leave(st, cnt, tab, opt, lev, i, key, size)
@@ -638,7 +641,7 @@ def drive(e, ts_event, ts_recv, order_id, price, size, flags, action, side, inst
         act = np.int64(action[_u(i)])
         flag = np.int64(flags[_u(i)])
         received = ts_recv[_u(i)]
-        if o >= 0 and (act == ACTION_ADD or act == ACTION_MODIFY):
+        if o >= 0 and act in (ACTION_ADD, ACTION_MODIFY):
             if 2 * (st.used + 1) > e.tab.shape[0]:
                 return i, np.int64(NEED_ORDERS)
             if opt[_u(o)].bid_n == opt[_u(o)].bid_cap and not _has_room(st, opt, lev, o, BID):
@@ -649,9 +652,9 @@ def drive(e, ts_event, ts_recv, order_id, price, size, flags, action, side, inst
         if flag & F_SNAPSHOT:
             if st.begun == 0:
                 st.any_snapshot = 1
-            if st.clock != NOT_STARTED and received >= (st.clock + 1) * WINDOW_NS:
-                if not _move_clock(e, received // WINDOW_NS):
-                    return i, np.int64(NEED_OUTPUT)
+            moves = st.clock != NOT_STARTED and received >= (st.clock + 1) * WINDOW_NS
+            if moves and not _move_clock(e, received // WINDOW_NS):
+                return i, np.int64(NEED_OUTPUT)
         else:
             if st.begun == 0:
                 _begin(e)

@@ -1,4 +1,5 @@
-"""The 0DTE chain of a contract: its options in row order, their series, and what open interest is known when."""
+"""The 0DTE chain of a contract: its options in row order, their series, and what open interest is known
+when."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ _RIGHT_CODES: Final = dict(zip(OPTION_RIGHTS, (CALL, PUT), strict=True))
 
 @dataclass(frozen=True)
 class Chain:
-    """Options of a contract that expire on a date, in the order (strike, right, instrument_id); arrays of length n.
+    """Options of a contract that expire on a date, in the order (strike, right, instrument_id); arrays of
+    length n.
 
     instrument_id uint32; symbol; strike_int int64 1e-9 points; right int8 (0 call, 1 put); expiration int64
     ns; multiplier float64 USD per point.
@@ -54,7 +56,8 @@ class Chain:
 
     @cached_property
     def series(self) -> tuple[Int64s, npt.NDArray[np.int32]]:
-        """Options of one strike and expiration: ((strike, expiration) int64[g, 2] sorted, series of each option)."""
+        """Options of one strike and expiration: ((strike, expiration) int64[g, 2] sorted, series of each
+        option)."""
         pairs = np.column_stack([self.strike_int, self.expiration]).reshape(-1, 2)
         found, of = np.unique(pairs, axis=0, return_inverse=True)
         return found, of.reshape(-1).astype(np.int32)

@@ -1,8 +1,8 @@
 """Gamma exposure per strike around spot, with the quotes it was made from and its profile (spec 7.2-7.4).
 
 The ladder is the contract with every reader: 61 strikes for every snapshot window that has a spot. Without
-option data it is filled with zeros on request (``--no-gex``), and the manifest says why. What the rules leave open
-is settled in decision 0003.
+option data it is filled with zeros on request (``--no-gex``), and the manifest says why. What the rules
+leave open is settled in decision 0003.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from data_eng.mbo import BRONZE_MBO_COLUMNS, MboColumns
 from data_eng.schema import table
 from data_eng.stage import Stage, StageContext
 from data_eng.stages.silver.future_option_mbo.chain import Chain, News, chain_of, news_of
+from data_eng.stages.silver.future_option_mbo.gex_processes import ShardTask, blocks_of_processes
 from data_eng.stages.silver.future_option_mbo.gex_shard import Axis, GexShard, ShardBlock, axis_of
 from data_eng.stages.silver.future_option_mbo.gex_tables import (
     GEX,
@@ -82,12 +83,13 @@ def compute_gex(
 ) -> Iterator[GexBlock]:
     """Gamma of the 0DTE chain of `contract` on `dt`, in blocks of windows, in order.
 
-    option_mbo_batches: `bronze.future_option_mbo.mbo` in file order, cut anywhere; at least `BRONZE_MBO_COLUMNS`.
-    definitions: `bronze.shared.instrument_definitions`. statistics_clean: `silver.future_option.statistics_clean`, with
-    the previous day's figures among its rows. snapshot: `silver.future_mbo.book_snapshot_1s`; at least
-    `SNAPSHOT_COLUMNS`. rate: flat, continuous, per year. shards: into how many parts the strikes are
-    split, all in this process; it changes no byte, nor do windows_per_block and the cut of the batches.
-    report: filled with counts.
+    option_mbo_batches: `bronze.future_option_mbo.mbo` in file order, cut anywhere; at least
+    `BRONZE_MBO_COLUMNS`.
+    definitions: `bronze.shared.instrument_definitions`. statistics_clean:
+    `silver.future_option.statistics_clean`, with the previous day's figures among its rows. snapshot:
+    `silver.future_mbo.book_snapshot_1s`; at least `SNAPSHOT_COLUMNS`. rate: flat, continuous, per year.
+    shards: into how many parts the strikes are split, all in this process; it changes no byte, nor do
+    windows_per_block and the cut of the batches. report: filled with counts.
 
     Yields blocks with .gex, .quote, .profile: batches of gex_surface_1s (61 rows per window with a spot),
     option_quote_1s and gex_profile_1s (one row per window). Their concatenations are the tables.
@@ -122,8 +124,9 @@ def chain_and_news(
     news = news_of(statistics_clean, chain)
     if len(news.option) == 0:
         raise MissingDataError(
-            f"no open interest for any of the {chain.size} options on {contract} that expire on {dt}; missing:"
-            f" {', '.join(chain.symbol)}; fetch the statistics of that day's option parent, or run with --no-gex"
+            f"no open interest for any of the {chain.size} options on {contract} that expire on {dt};"
+            f" missing: {', '.join(chain.symbol)}; fetch the statistics of that day's option parent, or run"
+            " with --no-gex"
         )
     return chain, news
 
@@ -135,7 +138,8 @@ def _records(batches: Iterable[pa.RecordBatch]) -> Iterator[MboColumns]:
 
 
 def _lockstep(parts: Sequence[GexShard], records: Iterator[MboColumns]) -> Iterator[list[ShardBlock]]:
-    """Blocks of all shards about the same windows. One clock drives all shards, so they fill at the same records."""
+    """Blocks of all shards about the same windows. One clock drives all shards, so they fill at the same
+    records."""
     waiting: list[deque[ShardBlock]] = [deque() for _ in parts]
 
     def take() -> Iterator[list[ShardBlock]]:
@@ -222,18 +226,19 @@ def _run(context: StageContext) -> None:
     if context.params.no_gex:
         _write_zeros(context)
         return
+    for name in (OPTION_MBO, DEFINITIONS, STATISTICS):
+        if not context.has(name):
+            raise MissingDataError(
+                f"{GEX} of {context.symbol} {context.dt} needs {name}, which is not in {context.lake.root};"
+                " run every stage on a folder that holds the option files of the date, or add --no-gex to"
+                " write a ladder of zeros that says so"
+            )
     report = GexReport()
-    total = context.manifest(OPTION_MBO).row_count
-    blocks = compute_gex(
-        _with_progress(context, total),
-        context.read(DEFINITIONS),
-        context.read(STATISTICS),
-        context.read(SNAPSHOT, SNAPSHOT_COLUMNS),
-        contract=context.symbol,
-        dt=context.dt,
-        rate=context.params.rate,
-        report=report,
+    chain, news = chain_and_news(
+        context.read(DEFINITIONS), context.read(STATISTICS), context.symbol, context.dt
     )
+    snapshot = context.read(SNAPSHOT, SNAPSHOT_COLUMNS)
+    axis = axis_of(*(snapshot[name].to_numpy() for name in SNAPSHOT_COLUMNS))
     with ExitStack() as stack:
         writers = [stack.enter_context(context.writer(name)) for name in OUTPUTS]
 
@@ -243,12 +248,38 @@ def _run(context: StageContext) -> None:
                     writer.write(rows)
 
         with WriteBehind(write) as sink:
-            for block in blocks:
+            for block in _blocks(context, chain, news, axis, report):
                 sink.put(block)
+        fill_report(report, chain, news, axis)
         warnings = warnings_of(report)
         for line in warnings:
             context.report.warn(line)
         context.commit(*writers, counters=report.counters, warnings=warnings)
+
+
+def _blocks(
+    context: StageContext, chain: Chain, news: News, axis: Axis, report: GexReport
+) -> Iterator[GexBlock]:
+    """Blocks of tables, made by threads of this process, or by as many processes as there are shards."""
+    rate, shards = context.params.rate, context.params.shards
+    maker = TableMaker(chain, [chain.shard(i, shards) for i in range(shards)], axis, rate)
+    counters: list[dict[str, int]] = []
+    if shards > 1:
+        task = ShardTask(context.source(OPTION_MBO), chain, news, axis, rate, shards, WINDOWS_PER_BLOCK)
+        with closing(blocks_of_processes(task, counters)) as parts:
+            for blocks in parts:
+                yield maker.tables(blocks, context.symbol)
+                context.advance(blocks[0].start + len(blocks[0].vol), len(axis.end), "windows")
+    else:
+        part = GexShard(chain, news, axis, rate, windows=WINDOWS_PER_BLOCK)
+        total = context.manifest(OPTION_MBO).row_count
+        records = _records(_with_progress(context, total))
+        # the books run one block ahead of the volatilities, in a thread: both leave the interpreter
+        with closing(prefetch(part.book_blocks(records), depth=1)) as books:
+            for block in books:
+                yield maker.tables([part.solver.solve(block)], context.symbol)
+        counters.append(part.books.counters())
+    report.counters = merged_counters(counters)
 
 
 def _with_progress(context: StageContext, total: int) -> Iterator[pa.RecordBatch]:
@@ -267,16 +298,18 @@ def warnings_of(report: GexReport) -> list[str]:
     lines = []
     if report.missing:
         lines.append(
-            f"no_oi_for: {len(report.missing)} of {counts['options']} options have no figure of open interest and"
-            f" contribute 0: {', '.join(report.missing)}"
+            f"no_oi_for: {len(report.missing)} of {counts['options']} options have no figure of open"
+            f" interest and contribute 0: {', '.join(report.missing)}"
         )
     if counts["windows_without_figure"]:
         lines.append(
-            f"oi_late: in {counts['windows_without_figure']} windows some option has no figure of open interest yet"
+            f"oi_late: in {counts['windows_without_figure']} windows some option has no figure of open"
+            " interest yet"
         )
     if counts["windows_with_changed_figure"]:
         lines.append(
-            f"oi_changed: in {counts['windows_with_changed_figure']} windows a figure of open interest changed"
+            f"oi_changed: in {counts['windows_with_changed_figure']} windows a figure of open"
+            " interest changed"
         )
     return lines
 
@@ -290,7 +323,9 @@ def _write_zeros(context: StageContext) -> None:
             gex.write(batch)
         quote.write(table(QUOTE).empty())
         profile.write(empty_profile(ends))
-        context.commit(gex, quote, profile, warnings=[_why_zero(context)])
+        why = _why_zero(context)
+        context.report.warn(f"--no-gex: gamma is 0 on the whole ladder ({why})")
+        context.commit(gex, quote, profile, warnings=[why])
 
 
 def _why_zero(context: StageContext) -> str:
@@ -305,5 +340,6 @@ STAGE: Final = Stage(
     optional_inputs=(OPTION_MBO, DEFINITIONS, STATISTICS),
     outputs=OUTPUTS,
     params=("no_gex", "rate"),
+    engine_pass=True,
     run=_run,
 )

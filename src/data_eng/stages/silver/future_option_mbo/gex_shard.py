@@ -1,13 +1,13 @@
 """Books, volatilities and exposures of one shard of a chain (spec 7.2, 7.3).
 
-A shard is every n-th strike. Nothing in it depends on another strike, except the clock, which the records of all
-options move; so the shards of a day can run in any number of processes and their blocks fit together.
+A shard is every n-th strike. Nothing in it depends on another strike, except the clock, which the records
+of all options move; so the shards of a day can run in any number of processes and their blocks fit together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,8 @@ VALUES: Final = (
 
 
 class Axis(NamedTuple):
-    """Windows of the snapshot: int64[w] window end ns; spot and futures mid in 1e-9 points, 0 or less = none."""
+    """Windows of the snapshot: int64[w] window end ns; spot and futures mid in 1e-9 points, 0 or less =
+    none."""
 
     end: Int64s
     spot: Int64s
@@ -45,9 +46,10 @@ class Axis(NamedTuple):
 class ShardBlock(NamedTuple):
     """What a shard knows of windows start:start + w.
 
-    vol, net_weight, flow_weight float64[w, g] per series of the shard (vol -1 = none); call_abs, put_abs float64[w, k]
-    per strike. Quote rows: place int64 (window in the block x options of the whole chain + option), bid, ask int64,
-    bid_qty, ask_qty int32, values float64[9, rows] as `VALUES`, interest_ts int64, reason int8.
+    vol, net_weight, flow_weight float64[w, g] per series of the shard (vol -1 = none); call_abs, put_abs
+    float64[w, k] per strike. Quote rows: place int64 (window in the block x options of the whole chain +
+    option), bid, ask int64, bid_qty, ask_qty int32, values float64[9, rows] as `VALUES`, interest_ts int64,
+    reason int8.
     """
 
     start: int
@@ -80,7 +82,7 @@ class ShardSolver:
         n, g = mine.size, len(series)
         member = np.lexsort((mine.instrument_id, mine.right, of)).astype(np.int32)
         self._shape = (g, len(mine.strikes))
-        self._fixed = {
+        self._fixed: dict[str, Any] = {
             "strike_int": np.ascontiguousarray(mine.strike_int),
             "right": np.ascontiguousarray(mine.right),
             "expiration": np.ascontiguousarray(mine.expiration),

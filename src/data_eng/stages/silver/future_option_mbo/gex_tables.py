@@ -160,8 +160,8 @@ class TableMaker:
         at = 0
         while at < len(ends):
             at = kernel.profile(
-                ends, spots, self._chain.strikes, self._expiration, self._strike_of_series, vol, net, flow, call,
-                put, self._rate, at, out, flip_end, self._flips, scratch,
+                ends, spots, self._chain.strikes, self._expiration, self._strike_of_series, vol, net, flow,
+                call, put, self._rate, at, out, flip_end, self._flips, scratch,
             )  # fmt: skip
             if at < len(ends):
                 self._flips = np.concatenate([self._flips, np.zeros(len(self._flips))])
@@ -195,7 +195,8 @@ def profile_rows(
     flip_end: npt.NDArray[np.int32],
     flips: npt.NDArray[np.float64],
 ) -> pa.RecordBatch:
-    """Rows of gex_profile_1s; values float64[>= 9, w] in the kernel's order, flips by offsets int32[w + 1]."""
+    """Rows of gex_profile_1s; values float64[>= 9, w] in the kernel's order, flips by offsets int32[w +
+    1]."""
     conventions = values[_CONVENTIONS]
     # -0.0 for a window without options would be another byte than 0.0
     given = {name: pa.array(row + 0.0) for name, row in zip(_PROFILE_VALUES, values[:9], strict=True)}
@@ -210,7 +211,7 @@ def profile_rows(
 
 
 def _in_order(
-    places: Sequence[npt.NDArray[np.int64]], parts: Sequence[npt.NDArray[np.float64]], width: int
+    places: Sequence[npt.NDArray[np.int32]], parts: Sequence[npt.NDArray[np.float64]], width: int
 ) -> npt.NDArray[np.float64]:
     """float64[w, width] from the columns of the shards."""
     if len(parts) == 1:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from data_eng.kernels import option_book
 from data_eng.kernels import option_layout as layout
-from data_eng.mbo import MboColumns
+from data_eng.mbo import MBO_DTYPE, MboColumns
 
 FIRST_ORDERS: Final = 1 << 14
 _SPARE: Final = 4
@@ -24,8 +24,8 @@ class BookBlock(NamedTuple):
     """What the books show at the ends of windows start:start + w, one column per option.
 
     bid, ask int64[w, n] 1e-9 points, 0 = none; mid_sum int64 bid + ask of the mid, carried or not, 0 = none;
-    flow int64 contracts bought minus sold by aggressors since the start; bid_qty, ask_qty int32; age int8 windows
-    that the mid was carried; state int8, one of Q_NO_BOOK, Q_ONE_SIDED, Q_CROSSED, Q_TWO_SIDED.
+    flow int64 contracts bought minus sold by aggressors since the start; bid_qty, ask_qty int32; age int8
+    windows that the mid was carried; state int8, one of Q_NO_BOOK, Q_ONE_SIDED, Q_CROSSED, Q_TWO_SIDED.
     """
 
     start: int
@@ -47,9 +47,9 @@ class BookBlock(NamedTuple):
 class OptionBooks:
     """Applies records in file order; blocks of read windows come out as soon as they are full.
 
-    own: uint32[n] instruments whose books are kept, one output column each. others: instruments of the chain that
-    only move its clock. window_end: int64[w] ns, ascending, of the windows to read. The result does not depend on
-    how the records are cut.
+    own: uint32[n] instruments whose books are kept, one output column each. others: instruments of the
+    chain that only move its clock. window_end: int64[w] ns, ascending, of the windows to read. The result
+    does not depend on how the records are cut.
     """
 
     def __init__(
@@ -186,9 +186,4 @@ def _outputs(windows: int, n: int) -> dict[str, npt.NDArray[np.generic]]:
     }
 
 
-_NO_RECORDS: Final = MboColumns(
-    *(np.zeros(0, np.int64) for _ in range(4)),
-    np.zeros(0, np.uint32),
-    *(np.zeros(0, np.uint8) for _ in range(3)),
-    *(np.zeros(0, np.uint32) for _ in range(2)),
-)
+_NO_RECORDS: Final = MboColumns.from_records(np.zeros(0, MBO_DTYPE))
