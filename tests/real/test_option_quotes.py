@@ -139,7 +139,7 @@ def assert_inverts(row: dict[str, Any], window: Window, strike: float) -> None:
     assert row["vega"] == pytest.approx(found.vega, rel=1e-9)
 
 
-# ---- EW2F6 C7000 on its last day, 2026-01-09, 20:55 to 21:05 UTC ------------------------------------------------------------
+# ---- EW2F6 C7000 on its last day, 2026-01-09, 20:55 to 21:05 UTC ----------------------------
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +205,7 @@ def test_from_the_second_of_expiry_on_the_real_option_weighs_nothing(last_minute
     assert len(before) == sum(row["reason"] == "ok" for row in tables["quote"])
 
 
-# ---- ESM4 P5230 and P5250, 2024-05-09, 42 days before expiry ------------------------------------------------------------
+# ---- ESM4 P5230 and P5250, 2024-05-09, 42 days before expiry ----------------------------
 
 
 def test_real_quarterly_puts_have_the_vols_that_quantlib_finds(real_data: Path) -> None:
