@@ -191,6 +191,10 @@ def openapi(version: str) -> dict[str, Any]:
         "description": "surface id",
     }
     day = [symbol, dt]
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    day_read = (*_READ, "404")
+    bootstrap = "The last 1800 windows of the picture."
+    profile = "Volume by price since the trade date's start."
     return {
         "openapi": "3.1.0",
         "info": {
@@ -202,28 +206,29 @@ def openapi(version: str) -> dict[str, Any]:
         },
         "paths": {
             "/healthz": _get("healthz", "Whether the process lives.", [], _json_body(_HEALTH), "400"),
-            "/readyz": _get("readyz", "Whether the default day can be served.", [], _json_body(_READY), "400", "503"),
-            "/metrics": _get("metrics", "Counters for Prometheus.", [], {"text/plain": {"schema": {"type": "string"}}},
-                             "400", "401"),
+            "/readyz": _get(
+                "readyz", "Whether the default day can be served.", [], _json_body(_READY), "400", "503"
+            ),
+            "/metrics": _get("metrics", "Counters for Prometheus.", [], text, "400", "401"),
             "/v1/catalog": _get("catalog", "Days and surfaces.", [], _json_body(_CATALOG), *_READ),
-            "/v1/hud/bootstrap": _get("bootstrap", "The last 1800 windows of the picture.", [*day, end], _ARROW,
-                                      *_READ, "404"),
-            "/v1/surfaces/{surface}": _get("surface", "Rows of one surface.", [surface, *day, start, end], _ARROW,
-                                           *_READ, "404"),
-            "/v1/hud/day": _get("day", "One row per window of the whole day.", day, _ARROW, *_READ, "404"),
-            "/v1/hud/profile": _get("profile", "Volume by price since the trade date's start.", [*day, end], _ARROW,
-                                    *_READ, "404"),
-            "/v1/levels": _get("levels", "Reference levels, or why there are none.", day, _json_body(_LEVELS),
-                               *_READ, "404"),
-            "/v1/explain": _get("explain", "Terms of both scores of one window.", [*day, at], _json_body(_EXPLAIN),
-                                *_READ, "404"),
+            "/v1/hud/bootstrap": _get("bootstrap", bootstrap, [*day, end], _ARROW, *day_read),
+            "/v1/surfaces/{surface}": _get(
+                "surface", "Rows of one surface.", [surface, *day, start, end], _ARROW, *day_read
+            ),
+            "/v1/hud/day": _get("day", "One row per window of the whole day.", day, _ARROW, *day_read),
+            "/v1/hud/profile": _get("profile", profile, [*day, end], _ARROW, *day_read),
+            "/v1/levels": _get(
+                "levels", "Reference levels, or why there are none.", day, _json_body(_LEVELS), *day_read
+            ),
+            "/v1/explain": _get(
+                "explain", "Terms of both scores of one window.", [*day, at], _json_body(_EXPLAIN), *day_read
+            ),
             "/v1/ticket": {
                 "post": {
                     "operationId": "ticket",
                     "summary": "A single-use ticket for the stream, for 60 s; exposed service only.",
-                    "responses": {"200": _answer("A ticket.", _json_body(_TICKET))} | _problems(
-                        "400", "401", "404", "429"
-                    ),
+                    "responses": {"200": _answer("A ticket.", _json_body(_TICKET))}
+                    | _problems("400", "401", "404", "429"),
                 }
             },
         },
@@ -232,7 +237,7 @@ def openapi(version: str) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],
-    }  # fmt: skip
+    }
 
 
 _READ: Final = ("304", "400", "401", "403", "406", "503")
