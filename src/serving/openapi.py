@@ -193,15 +193,15 @@ def openapi(version: str) -> dict[str, Any]:
     day = [symbol, dt]
     text = {"text/plain": {"schema": {"type": "string"}}}
     day_read = (*_READ, "404")
-    bootstrap = "The last 1800 windows of the picture."
+    bootstrap = "The last 1800 pictures."
     profile = "Volume by price since the trade date's start."
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Spymaster",
             "version": version,
-            "description": "One-second surfaces of a futures order book. Scores describe; that they predict is "
-            "unproven. Every int64 in JSON is a decimal string.",
+            "description": "One-second surfaces of a futures order book. Scores describe; that they predict "
+            "is unproven. Every int64 in JSON is a decimal string.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": {
