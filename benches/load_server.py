@@ -129,9 +129,9 @@ def _serve(order: dict[str, Any]) -> dict[str, Any]:
     encoded: Counter[str] = Counter()
     encode = wire.encode_window
 
-    def noted_publish(self: SharedClock, seq: int, due_ns: int) -> None:
+    async def noted_publish(self: SharedClock, seq: int, due_ns: int) -> None:
         begin_ns = time.monotonic_ns()
-        publish(self, seq, due_ns)
+        await publish(self, seq, due_ns)
         published.append((seq, due_ns, begin_ns, time.monotonic_ns()))
 
     def noted_encode(rows: Any, tag: Any) -> bytes:
