@@ -1,0 +1,1 @@
+for(let e of[])if(document.getElementById(`panel-${e.id}`)===null)throw Error(`index.html has no panel-${e.id}`);
