@@ -7,16 +7,18 @@
  *       3 A skipped second is an absent slot (flag 0): black is never the word for "unknown".
  *       4 Going back moves `head`; what was ahead of it is gone.
  */
-import { HISTORY_WINDOWS, type WindowNo } from '../units/time';
-import { HUD_ROWS, NO_TICKS, type Ticks } from '../units/price';
-import { GEX_NEUTRAL, PLANES, type PlaneName } from './planes';
+import { NO_TICKS, type Ticks } from '../units/price';
+import type { WindowNo } from '../units/time';
+import { BAND_COMPONENTS, BANDS, DIRECTIONS, HISTORY_WINDOWS, PHASES } from '../wire/schema.gen';
+import { GEX_NEUTRAL, HUD_ROWS, PLANES, type PlaneName } from './planes';
+
+export { BAND_COMPONENTS, BANDS, DIRECTIONS, HISTORY_WINDOWS, PHASES };
 
 /** Flag bits of a slot. */
 export const PRESENT = 1;
 export const BOOK_VALID = 2;
 export const WINDOW_VALID = 4;
 
-export const PHASES = ['closed', 'pre_open', 'open', 'halt'] as const;
 export type Phase = (typeof PHASES)[number];
 export const PHASE_OPEN = 2;
 
@@ -26,17 +28,11 @@ export const SCORES = [
 ] as const;
 export type ScoreName = (typeof SCORES)[number];
 
-export const DIRECTIONS = ['above', 'below'] as const;
-export const BANDS = ['at', 'near', 'mid', 'far'] as const;
 export const COMPONENTS = ['wall_strength_norm', 'wall_erosion_norm', 'vacuum_norm'] as const;
 export type Direction = (typeof DIRECTIONS)[number];
 export type Band = (typeof BANDS)[number];
 export type Component = (typeof COMPONENTS)[number];
-export type BandComponentName = `${Direction}_${Band}_${Component}`;
-/** The 24 band components in the order of physics_bands_1s. */
-export const BAND_COMPONENTS: readonly BandComponentName[] = DIRECTIONS.flatMap((direction) =>
-  BANDS.flatMap((band) => COMPONENTS.map((what) => `${direction}_${band}_${what}` as const)),
-);
+export type BandComponentName = (typeof BAND_COMPONENTS)[number];
 
 /** What a panel may read of the history. Every column has 1800 slots; `slotOf` finds the slot of a window. */
 export interface HistoryView {

@@ -1,9 +1,11 @@
-/** The nine planes of a picture, in the order of gold.hud.hud_surface_1s (spec 9.2). */
-export const PLANES = [
-  'wall_core_u8', 'wall_fog_u8', 'vacuum_u8', 'buy_fill_u8', 'sell_fill_u8',
-  'gex_abs_u8', 'gex_imbalance_u8', 'side_u8', 'hole_u8',
-] as const;
+/** What the bytes of a plane mean (spec 9.2). Names and scales come from the generated schema. */
+import { FULL_DEPTH_LOTS, FULL_FILL_LOTS, HUD_MAX_TICKS, HUD_ROWS, PLANES } from '../wire/schema.gen';
+
+export { FULL_DEPTH_LOTS, FULL_FILL_LOTS, HUD_MAX_TICKS, HUD_ROWS, PLANES };
 export type PlaneName = (typeof PLANES)[number];
+
+/** The row of spot in a plane. */
+export const SPOT_ROW = HUD_MAX_TICKS;
 
 /** Values of side_u8. */
 export const SIDE_NONE = 0;
@@ -11,9 +13,6 @@ export const SIDE_BID = 1;
 export const SIDE_ASK = 2;
 /** Neutral value of gex_imbalance_u8, and its value where there is no strike. */
 export const GEX_NEUTRAL = 128;
-/** Ends of the fixed log scales: 255 means so many lots (walls, fills) and so much gamma. */
-export const FULL_DEPTH_LOTS = 2000;
-export const FULL_FILL_LOTS = 500;
 
 /** Lots that a wall byte stands for: for drawing only, numbers for a person come from the surfaces. */
 export function lotsOfWallByte(u8: number): number {

@@ -16,11 +16,6 @@ export type PriceInt = Nominal<bigint, 'PriceInt'>;
 /** "No price", the HUD's word for the 0 of the wire. It is NaN: comparisons with it are false. */
 export const NO_TICKS = Number.NaN as Ticks;
 
-/** Price rows of a plane: -600 .. 600 ticks around spot (spec 1). */
-export const HUD_ROWS = 1201;
-/** The row of spot. */
-export const SPOT_ROW = 600;
-
 /** What one tick is worth: its size as it comes from the hello message. */
 export interface Tick {
   /** Size in 1e-9 points, for example 250000000n. */

@@ -11,8 +11,6 @@ export type WindowNo = Nominal<number, 'WindowNo'>;
 export type TsNs = Nominal<bigint, 'TsNs'>;
 
 export const WINDOW_NS = 1_000_000_000n;
-/** Windows the ring holds: half an hour (spec 1). */
-export const HISTORY_WINDOWS = 1800;
 /** Zone of every time label. */
 export const LABEL_ZONE = 'America/New_York';
 

@@ -1,10 +1,8 @@
 /** Reading from the service over HTTP: what a panel may ask for (spec 9.3). */
 import type { TsNs } from '../units/time';
+import type { Surface } from './schema.gen';
 
-export const SURFACES = [
-  'hud', 'snap', 'wall', 'vacuum', 'radar', 'physics', 'context', 'gex', 'gex_profile', 'option_quote', 'trade',
-] as const;
-export type Surface = (typeof SURFACES)[number];
+export type { Surface };
 
 /** A decoded Arrow table, column by column. A wrong name or kind is a RangeError that says so. */
 export interface SurfaceTable {
