@@ -5,11 +5,10 @@
  * lots on a log scale: one step is 3 %, so a wall within 1.5 % of its threshold may count or not. Sentences name the
  * threshold, never lots read from a byte.
  */
-import { HUD_ROWS, SPOT_ROW } from '../units/price';
 import type { WindowNo } from '../units/time';
 import type { AlertSample, WatchedScore, WatchedSide } from './alerts';
 import { PHASES, WINDOW_VALID, type HistoryView } from './history';
-import { lotsOfWallByte, SIDE_ASK, SIDE_BID } from './planes';
+import { HUD_ROWS, lotsOfWallByte, SIDE_ASK, SIDE_BID, SPOT_ROW } from './planes';
 import { scoreColumn, smoothed, tugColumn } from './scores';
 
 /** What the history does not hold. */

@@ -81,6 +81,10 @@ export function groupTicksFor(pxPerTick: number, minPx: number, ticksPerPoint = 
 export class WallSeconds {
   private readonly held = new Map<WindowNo, WallSecond>();
 
+  clear(): void {
+    this.held.clear();
+  }
+
   get(window: WindowNo): WallSecond | undefined {
     return this.held.get(window);
   }

@@ -6,9 +6,9 @@
  * that median with a dead zone. Everything is a function of windows up to the one asked for: a seek gives the same
  * reading as a replay.
  */
-import { HISTORY_WINDOWS, type WindowNo } from '../units/time';
+import type { WindowNo } from '../units/time';
 import {
-  BANDS, DIRECTIONS, PHASES, PHASE_OPEN, PRESENT, WINDOW_VALID,
+  BANDS, DIRECTIONS, HISTORY_WINDOWS, PHASES, PHASE_OPEN, PRESENT, WINDOW_VALID,
   type Band, type Direction, type HistoryView, type ScoreName,
 } from './history';
 

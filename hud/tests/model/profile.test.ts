@@ -13,8 +13,8 @@ describe('volume profile', () => {
     expect(volumeBetween(profile, 10, 12)).toBe(23);
   });
 
-  it('takes the price nearest to the mean of several that are equal', () => {
-    expect(volumeProfile([1, 5, 6], [10, 10, 3], [0, 0, 0]).pointOfControl).toBe(5);
+  it('takes the lowest of several that are equal', () => {
+    expect(volumeProfile([6, 5, 1], [3, 10, 10], [0, 0, 0]).pointOfControl).toBe(1);
   });
 
   it('has no point of control without volume', () => {

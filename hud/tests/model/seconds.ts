@@ -1,7 +1,7 @@
 /** Histories for tests, written second by second. */
 import { BAND_COMPONENTS, History, SCORES, type BandComponentName, type ScoreName, type WindowRow } from '../../src/model/history';
-import { GEX_NEUTRAL, PLANES, type PlaneName } from '../../src/model/planes';
-import { HUD_ROWS, type Ticks } from '../../src/units/price';
+import { GEX_NEUTRAL, HUD_ROWS, PLANES, type PlaneName } from '../../src/model/planes';
+import type { Ticks } from '../../src/units/price';
 import type { WindowNo } from '../../src/units/time';
 
 /** 2026-01-06 09:30:00 New York. */
