@@ -22,8 +22,6 @@ import { windowRows } from './wire/hud_rows';
 import type { HelloMessage, ServerMessage } from './wire/messages';
 import { StreamClient, type StreamPorts } from './wire/stream';
 
-/** Bounds of ln(1 + lots) for a service that does not tell its calibration: the real holiday hour of the spec. */
-const USUAL_WALL_BOUNDS = { q05: 3.367, q95: 4.5 };
 /** A day with less than this left after its 1800th window opens earlier, so that there is something to play. */
 const LEAST_LEFT = 300;
 /** Seeks of a drag on the mini-map: at most one half hour in this time. */
@@ -378,12 +376,18 @@ function sourceOf(hello: HelloMessage, day: CatalogDay, tick: Tick): Source {
     lastWindow: hello.lastWindow,
     tick,
     calibrationId: hello.calibrationId,
-    lookahead: day.lookahead,
-    wallBounds: day.bounds?.wall_strength_log ?? USUAL_WALL_BOUNDS,
+    lookahead: hello.lookahead,
+    wallBounds: wallBounds(hello),
     warnings: day.warnings,
-    verified: day.verified,
+    verified: hello.verified,
     counters: day.counters,
   };
+}
+
+function wallBounds(hello: HelloMessage): Source['wallBounds'] {
+  const found = hello.calibrationBounds.wall_strength_log;
+  if (!found) throw new RangeError('the service does not calibrate wall_strength_log: walls have no colours without it');
+  return found;
 }
 
 function clamp(window: WindowNo, low: WindowNo, high: WindowNo): WindowNo {

@@ -75,7 +75,7 @@ export function wallBrightness(u8: number, bounds: WallBounds, contrast: number)
   const high = Math.min(middle + half, FULL_LOG - 0.5);
   const within = Math.min(1, Math.max(0, (log - low) / (high - low)));
   const beyond = Math.min(1, Math.max(0, (log - high) / (FULL_LOG - high)));
-  return WITHIN * within ** 1.8 + (1 - WITHIN) * beyond ** 0.75;
+  return WITHIN * within ** 2.6 + (1 - WITHIN) * beyond ** 0.75;
 }
 
 /** Colour of a ramp at 0 .. 1. */

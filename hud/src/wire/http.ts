@@ -15,12 +15,8 @@ export interface CatalogDay {
   readonly reason: string | null;
   readonly firstWindow: WindowNo;
   readonly lastWindow: WindowNo;
-  readonly lookahead: boolean;
-  readonly verified: boolean | null;
   readonly warnings: readonly string[];
   readonly counters: Readonly<Record<string, number>>;
-  /** Quantiles of the calibration by metric; null when the service does not give them. */
-  readonly bounds: Readonly<Record<string, { q05: number; q95: number }>> | null;
 }
 
 export interface Catalog {
@@ -127,11 +123,8 @@ function catalogDay(day: Json): CatalogDay {
     reason: (day.reason as string | null) ?? null,
     firstWindow: place('first_window'),
     lastWindow: place('last_window'),
-    lookahead: day.lookahead === true,
-    verified: typeof day.verified === 'boolean' ? day.verified : null,
     warnings: (day.warnings as string[] | undefined) ?? [],
     counters: (day.counters as Record<string, number> | undefined) ?? {},
-    bounds: (day.calibration as CatalogDay['bounds'] | undefined) ?? null,
   };
 }
 

@@ -19,6 +19,12 @@ export interface StateMessage {
   readonly position: Position | null;
 }
 
+/** Lower and upper bound of a calibrated metric. */
+export interface Bounds {
+  readonly q05: number;
+  readonly q95: number;
+}
+
 export interface HelloMessage {
   readonly type: 'hello';
   readonly protocol: number;
@@ -30,6 +36,10 @@ export interface HelloMessage {
   readonly lastWindow: WindowNo;
   readonly tickInt: bigint;
   readonly calibrationId: string;
+  /** Bounds of each metric's scale, as the scores use them. */
+  readonly calibrationBounds: Readonly<Record<string, Bounds>>;
+  readonly lookahead: boolean;
+  readonly verified: boolean;
   readonly clock: 'private' | 'shared';
 }
 
@@ -96,8 +106,21 @@ function hello(message: Fields): HelloMessage {
     lastWindow: place(message.last_window).window,
     tickInt: int64(message, 'tick_int'),
     calibrationId: text(message, 'calibration_id'),
+    calibrationBounds: bounds(message.calibration_bounds),
+    lookahead: message.lookahead === true,
+    verified: message.verified === true,
     clock: message.clock === 'shared' ? 'shared' : 'private',
   };
+}
+
+function bounds(value: unknown): Record<string, Bounds> {
+  return Object.fromEntries(Object.entries(fields(value, 'calibration_bounds')).map(([metric, pair]) => {
+    const { q05, q95 } = fields(pair, `the bounds of ${metric}`);
+    if (typeof q05 !== 'number' || typeof q95 !== 'number' || !(q95 > q05)) {
+      throw new RangeError(`the service calibrates ${metric} from ${String(q05)} to ${String(q95)}, expected a rising range`);
+    }
+    return [metric, { q05, q95 }];
+  }));
 }
 
 function state(message: Fields): StateMessage {
