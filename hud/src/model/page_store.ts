@@ -122,10 +122,13 @@ export class PageStore implements Store {
   }
 
   private arrived(count: number, level: InvalidateLevel): void {
-    const { connection, transport } = this.parts;
-    this.parts.connection = { ...connection, windowsReceived: connection.windowsReceived + count };
-    this.parts.transport = { ...transport, position: this.history.head };
-    if (this.parts.stage === 'loading' && !this.history.isEmpty) this.parts.stage = 'ready';
+    const { connection, transport, stage } = this.parts;
+    this.parts = {
+      ...this.parts,
+      connection: { ...connection, windowsReceived: connection.windowsReceived + count },
+      transport: { ...transport, position: this.history.head },
+      stage: stage === 'loading' && !this.history.isEmpty ? 'ready' : stage,
+    };
     if (!this.centred && !this.history.isEmpty) this.placeView();
     else this.followHead();
     if (level === InvalidateLevel.Full) this.jumpToMid();
@@ -337,7 +340,6 @@ export class PageStore implements Store {
   }
 
   private emit(level: InvalidateLevel): void {
-    if (level !== InvalidateLevel.Cursor) this.parts = { ...this.parts };
     for (const listener of this.listeners) listener(level);
   }
 }

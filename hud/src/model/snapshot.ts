@@ -26,8 +26,8 @@ export interface Source {
   readonly wallBounds: { readonly q05: number; readonly q95: number };
   /** Warnings of the manifests, as the catalogue gives them, for example "no_oi". */
   readonly warnings: readonly string[];
-  /** false when the raw file could not be verified. null: the service does not say. */
-  readonly verified: boolean | null;
+  /** false when a raw file could not be verified. */
+  readonly verified: boolean;
   /** Engine counters of data quality by name (spec 4.10); empty when the service does not give them. */
   readonly counters: Readonly<Record<string, number>>;
 }

@@ -77,7 +77,9 @@ export class Viewport implements ViewportView {
 
   yOfTicks(ticks: number): number { return (-ticks * this.pxPerTick - this.topPx) / this.dpr; }
   xOfSecond(epochSecond: number): number { return (epochSecond * this.pxPerSecond - this.leftPx) / this.dpr; }
-  ticksAt(cssY: number): Ticks { return Math.round(-(cssY * this.dpr + this.topPx) / this.pxPerTick) as Ticks; }
+  ticksAt(cssY: number): Ticks {
+    return -Math.floor((cssY * this.dpr + this.topPx) / this.pxPerTick + 0.5) as Ticks;
+  }
   windowAt(cssX: number): WindowNo {
     return (Math.floor((cssX * this.dpr + this.leftPx) / this.pxPerSecond) + 1) as WindowNo;
   }
