@@ -82,7 +82,7 @@ class Service:
             self.runtime.close()
 
     def stop(self) -> None:
-        """Begin to stop: clients are closed with 1001, then the server ends. The second call does not wait."""
+        """Begin to stop: clients are closed with 1001, then the server ends. A second call does not wait."""
         if self._server is None:
             return
         if self._stop_task is not None:
@@ -229,7 +229,7 @@ async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) 
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, without its signal handlers: it would die of the signal it was stopped with, and not exit 0."""
+    """uvicorn, without its signal handlers: it would die of the signal that stops it, and not exit 0."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -292,10 +292,12 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         await super().run_asgi()
 
     async def send(self, message: Any) -> None:
-        """As uvicorn; a message with ``frames`` holds bytes that are frames already, shared by many clients."""
+        """As uvicorn; ``frames`` of a message are bytes that are frames already, shared by many clients."""
         frames = message.get("frames")
         if frames is None:
             await super().send(message)
+            if self.initial_response is not None and self.close_sent:
+                self.handshake_complete = True  # refused with an answer; uvicorn would complain in the log
             if message["type"] == "websocket.close" and self.close_timer is not None:
                 self._abort_later()
             return

@@ -1,7 +1,7 @@
 """One row per window of the whole day: mini-map, VWAP and cumulative delta (spec 9.3).
 
-Pure but for `day_rows`, which asks a loaded day for its columns. VWAP and cumulative delta start anew with the
-trade date, at 17:00 Chicago; before its first trade VWAP is 0.
+Pure but for `day_rows`, which asks a loaded day for its columns. VWAP and cumulative delta start anew with
+the trade date, at 17:00 Chicago; before its first trade VWAP is 0.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ COLUMNS: Final = (
     Column(
         "vwap",
         pa.float64(),
-        "Volume-weighted price of all trades since the trade date's start, or the first window; 0 = no trade.",
+        "Volume-weighted trade price since the trade date's start, or the first window; 0 = no trade.",
         "points",
         0,
     ),
@@ -70,7 +70,7 @@ def day_rows(cache: HudCache) -> pa.Table:
 def day_table(hud: Arrays, trades: Arrays) -> pa.Table:
     """hud: `COPIED` as arrays of n windows, on a gap-free axis; trades: `TRADE_COLUMNS`. n rows of `SCHEMA`.
 
-    A trade belongs to the window of its ts_event; trades without a price, or outside the windows, take no part.
+    A trade belongs to the window of its ts_event; those without a price or outside the windows do not count.
     """
     ends = hud["window_end_ts_ns"]
     count = len(ends)

@@ -218,7 +218,7 @@ class Api:
                 response = problem_response(
                     runtime.internal(error, 503, "not_readable", "the lake cannot be read as asked")
                 )
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # the client gets an id, the log the reason
                 response = problem_response(
                     runtime.internal(error, 500, "internal", "the request failed inside the service")
                 )

@@ -389,9 +389,10 @@ class HudStreamService:
                 if source is None or record.get("dt") != dt or record.get("symbol") != symbol:
                     continue
                 if source.sha256 != record["manifest_sha256"]:
+                    cure = self.lake.rebuild_command(manifest.dataset, symbol, dt)
                     raise LakeError(
                         f"{manifest.dataset} of {symbol} {dt} was made from another {source.dataset} than the"
-                        f" lake holds now; rebuild it: {self.lake.rebuild_command(manifest.dataset, symbol, dt)}"
+                        f" lake holds now; rebuild it: {cure}"
                     )
 
     def _tick_int(self, symbol: str, dt: str) -> int:

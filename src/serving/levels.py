@@ -1,7 +1,8 @@
 """Reference levels of a day, each with its definition and source, or the reason why there is none (spec 9.3).
 
-No level is made from a part of its stretch of time: where the lake's windows do not cover all of it, the level
-is unavailable. `known_from_ts_ns` says when a level could first be known; whoever draws it earlier looks ahead.
+No level is made from a part of its stretch of time: where the lake's windows do not cover all of it, the
+level is unavailable. `known_from_ts_ns` says when a level could first be known; whoever draws it earlier
+looks ahead.
 """
 
 from __future__ import annotations

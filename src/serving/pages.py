@@ -58,7 +58,7 @@ class Page:
 
 
 def load_pages(root: Traversable | None = None) -> dict[str, Page]:
-    """Path below ``/`` -> page; without a bundle, a page that says so. Files of unknown kinds are left out."""
+    """Path below ``/`` -> page; without a bundle, one that says so. Unknown kinds of files are left out."""
     found = dict(_walk(root or files("serving") / "static", ""))
     if INDEX not in found:
         found[INDEX] = _page(_NO_BUNDLE.encode(), _MEDIA_TYPES["html"])

@@ -29,7 +29,7 @@ SCHEMA: Final = pa.schema([column.arrow_field for column in COLUMNS])
 
 
 def profile_table(trades: pa.Table) -> pa.Table:
-    """Rows of `SCHEMA`, ascending by price, from `TRADE_COLUMNS`; trades without a price take no part. Pure."""
+    """Rows of `SCHEMA`, ascending by price, from `TRADE_COLUMNS`; a trade without price does not count."""
     price = trades["price_int"].to_numpy()
     qty = trades["qty"].to_numpy().astype(np.int64)
     side = np.asarray(trades["aggressor_side"].cast(pa.string()).to_numpy(zero_copy_only=False), dtype=object)
@@ -50,8 +50,8 @@ def profile_table(trades: pa.Table) -> pa.Table:
 def profile_of(lake: Lake, cache: HudCache, end_ts_ns: int) -> pa.Table:
     """The profile as it stood when the window that ends at `end_ts_ns` was over. Blocks.
 
-    Metadata: trade_date, start_ts_ns (of the trade date), from_ts_ns (where the lake's trades begin), end_ts_ns,
-    complete (``true`` when nothing is missing since the start).
+    Metadata: trade_date, start_ts_ns (of the trade date), from_ts_ns (where the lake's trades begin),
+    end_ts_ns, complete (``true`` when nothing is missing since the start).
     """
     start = start_of_trade_date(end_ts_ns - 1)
     found = trades_between(lake, cache, start, end_ts_ns, TRADE_COLUMNS)

@@ -44,8 +44,8 @@ class Query:
                 raise Problem(
                     400,
                     "secret_in_query",
-                    "tokens and tickets never go into a query string; send Authorization: Bearer, or the ticket"
-                    " as the first WebSocket message",
+                    "tokens and tickets never go into a query string; send Authorization: Bearer, or the"
+                    " ticket as the first WebSocket message",
                 )
             if name not in allowed:
                 raise Problem(
@@ -167,6 +167,7 @@ def day_range(
         raise Problem(
             400,
             "range_too_long",
-            f"the range spans {-((start - end) // window_ns)} windows, at most {limit} are sent at a time; ask in parts",
+            f"the range spans {-((start - end) // window_ns)} windows, at most {limit} are sent at a time;"
+            " ask in parts",
         )
     return Range(start, end)

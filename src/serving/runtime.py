@@ -114,8 +114,8 @@ class Runtime:
             self.lake.manifest(SURFACES["hud"].dataset, str(asked[0]), str(asked[1]))
         what = " ".join(word for word in asked if word) or "any day"
         raise MissingDataError(
-            f"the lake {self.lake.root} has no picture ({SURFACES['hud'].dataset}) of {what}; make one: spymaster"
-            f" run --dt YYYY-MM-DD --lake {self.lake.root}, or spymaster demo"
+            f"the lake {self.lake.root} has no picture ({SURFACES['hud'].dataset}) of {what}; make one:"
+            f" spymaster run --dt YYYY-MM-DD --lake {self.lake.root}, or spymaster demo"
         )
 
     async def catalogue(self) -> dict[str, Any]:

@@ -65,9 +65,10 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Gate:
-    """Which Host and Origin headers pass. hosts: names that the exposed service answers to; None: loopback only.
+    """Which Host and Origin headers pass.
 
-    origins: pages besides our own. proxied: TLS ends before us, so our own page says https.
+    origins: pages besides our own. hosts: names that the exposed service answers to; None: loopback only.
+    secure: our own page is https.
     """
 
     origins: frozenset[str] = frozenset()
@@ -75,7 +76,7 @@ class Gate:
     secure: bool = False
 
     def check(self, hosts: list[str], origins: list[str]) -> None:
-        """Raises `Problem` unless the Host is ours and the Origin, when sent, is our own page or an allowed one."""
+        """Raises `Problem` unless the Host is ours and the Origin, when sent, our page or an allowed one."""
         if len(hosts) != 1 or (match := _HOST.fullmatch(hosts[0])) is None:
             raise Problem(400, "bad_host", "exactly one well-formed Host header is expected")
         host = match[1].lower()

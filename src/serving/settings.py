@@ -1,4 +1,4 @@
-"""Settings of the service: flags, then environment ``SPYMASTER_*``, then ``[serve]`` of a TOML file, then defaults.
+"""Settings of the service: flags, then environment ``SPYMASTER_*``, then ``[serve]`` of a TOML file.
 
     SPYMASTER_MAX_CLIENTS=1000 spymaster serve
     SPYMASTER_CONFIG=desk.toml spymaster serve      # [serve] max_clients = 1000
@@ -130,8 +130,8 @@ class Settings(BaseSettings):
             raise UsageError(f"--token-file {self.token_file} cannot be read: {error}") from None
         if not lines or min(len(line) for line in lines) < MIN_TOKEN:
             raise UsageError(
-                f"--token-file {self.token_file} has to hold tokens of at least {MIN_TOKEN} characters, one a line;"
-                " make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+                f"--token-file {self.token_file} has to hold tokens of at least {MIN_TOKEN} characters, one a"
+                " line; make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
             )
         return tuple(lines)
 
@@ -142,8 +142,8 @@ class Settings(BaseSettings):
         if not self.expose:
             if not self.is_loopback:
                 raise UsageError(
-                    f"--host {self.host} is reachable from other machines; use 127.0.0.1, or --expose with TLS,"
-                    " --token-file and --origin"
+                    f"--host {self.host} is reachable from other machines; use 127.0.0.1, or --expose with"
+                    " TLS, --token-file and --origin"
                 )
             return
         missing = []

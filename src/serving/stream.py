@@ -143,7 +143,7 @@ class Streams:
                 await self._session(connection, request)
         except (Gone, WebSocketDisconnect):
             pass
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # the client gets an id, the log the reason
             problem = self.runtime.internal(error, 500, "internal", "the stream failed")
             with suppress(Gone):
                 await connection.fail(INTERNAL, "internal", problem.detail)

@@ -1,4 +1,4 @@
-"""The surfaces of the service: short ids, the tables behind them, and how much of one a request may ask for."""
+"""The surfaces of the service: short ids, and the tables behind them."""
 
 from __future__ import annotations
 

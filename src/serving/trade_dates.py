@@ -34,7 +34,7 @@ def start_of_trade_date(ts_ns: int) -> int:
 
 @dataclass(frozen=True)
 class Covered:
-    """Rows of the trades, and the stretch [from_ns, to_ns) of time that the lake's windows cover without a gap."""
+    """Trades, and the stretch [from_ns, to_ns) of time that the lake's windows cover without a gap."""
 
     trades: pa.Table
     from_ns: int

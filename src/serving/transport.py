@@ -124,7 +124,7 @@ class Transport:
         self._restart(now_ns)
 
     def seek(self, window: int, now_ns: int) -> None:
-        """Stand before `window`: it is sent next, now when playing. Raises `TransportError` outside the day."""
+        """Stand before `window`: it is sent next, now when playing. `TransportError` outside the day."""
         if not 0 <= window < self.windows:
             raise TransportError(
                 "out_of_range",
@@ -135,7 +135,7 @@ class Transport:
         self._restart(now_ns)
 
     def set_speed(self, speed: float, now_ns: int) -> None:
-        """Go at `speed` windows per second; the next one is due 1/speed after now, when one was sent before."""
+        """Go at `speed` windows per second; the next is due 1/speed after now, if one was sent before."""
         self.speed = checked_speed(speed)
         self._t0_ns = now_ns
         self._k0 = self._at
@@ -143,8 +143,8 @@ class Transport:
     def step(self, windows: int, now_ns: int) -> None:
         """While paused: n >= 1 sends the next n windows, n <= -1 goes back n and sends the window reached.
 
-        Both stop at the ends of the day. Raises `TransportError` while playing, for 0, and for a step past the
-        last window.
+        Both stop at the ends of the day. Raises `TransportError` while playing, for 0, and for a step past
+        the last window.
         """
         if self.playing:
             raise TransportError("not_paused", "step works while paused; send pause first")

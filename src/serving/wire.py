@@ -85,7 +85,7 @@ def encode_stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> bytes
 
 
 def encode_table(rows: pa.Table, metadata: Mapping[str, str] | None = None) -> bytes:
-    """An answer of HTTP: the table as one Arrow IPC stream; documentation of fields is kept, `metadata` added.
+    """An answer of HTTP: the table as one Arrow IPC stream, fields documented, `metadata` added.
 
     Dictionary columns get one dictionary for the whole stream, because readers in browsers want no
     replacements.
@@ -143,7 +143,7 @@ def parse_command(text: str) -> Command:
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """The JSON object of a text message. Raises `CommandError`: not JSON, not an object, a repeated key, NaN."""
+    """The JSON object of a text message. `CommandError`: not JSON, not an object, a repeated key, NaN."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)

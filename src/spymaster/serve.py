@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -37,7 +38,7 @@ def serve(
 ) -> int:
     """Serve the days of a lake over HTTP and WebSocket, with the HUD's page, until Ctrl-C or SIGTERM.
 
-    Everything else is set by SPYMASTER_... variables or a file named by SPYMASTER_CONFIG; see docs/protocol.md.
+    Limits are set by SPYMASTER_... variables, or in a file named by SPYMASTER_CONFIG: see docs/protocol.md.
 
     For example:
 
@@ -91,9 +92,6 @@ def serve(
 
 def serve_until_stopped(service: Service, output: Output = OUTPUT) -> int:
     """Load, say where, serve until a signal comes. Returns the exit code."""
-    from serving.security import RedactingFilter
-
-    _log_to_standard_error(RedactingFilter(service.settings.tokens()))
     url = service.bind()
     service.load()
     symbol, dt = service.runtime.require_default()
@@ -101,15 +99,18 @@ def serve_until_stopped(service: Service, output: Output = OUTPUT) -> int:
         say_json({"url": url, "symbol": symbol, "dt": dt, "lake": str(service.settings.lake)})
     else:
         say(f"serving {symbol} {dt}: {url}   (Ctrl-C stops)")
-    _flush()
-    service.run()
+    serve_quietly(service)
     return EXIT_OK
 
 
-def _flush() -> None:
-    import sys
+def serve_quietly(service: Service) -> None:
+    """Serve until a signal comes; what was said so far reaches a pipe first."""
+    from serving.security import RedactingFilter
 
-    sys.stdout.flush()  # the address is read through a pipe, too
+    _log_to_standard_error(RedactingFilter(service.settings.tokens()))
+    service.load()
+    sys.stdout.flush()
+    service.run()
 
 
 class _JsonLines(logging.Formatter):

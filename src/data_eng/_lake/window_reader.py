@@ -131,7 +131,7 @@ def time_column(table: Table) -> str:
 
 
 def window_ends(times: npt.NDArray[np.int64], column: str) -> npt.NDArray[np.int64]:
-    """int64[n] window_end of n values of a time column; an instant on a boundary belongs to the later window."""
+    """int64[n] window_end of n values of a time column; an instant on a boundary is of the later window."""
     return times if column == WINDOW_KEY else (times // WINDOW_NS + 1) * WINDOW_NS
 
 
