@@ -6,7 +6,7 @@ import { BANDS, DIRECTIONS, type Band, type Direction } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import { DEAD_ZONE, FULL_DEVIATION, ScoreReader, SMOOTHING_SECONDS, type Reading } from '../model/scores';
 import { BAND_TICKS } from './bands';
-import { el, setClass, setText } from './el';
+import { element as el, setClass, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { scoreText, signedText } from './text';
