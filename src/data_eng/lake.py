@@ -46,6 +46,7 @@ from data_eng._lake.scan import (
     warn_of_lookahead,
 )
 from data_eng._lake.staging import StagingArea
+from data_eng._lake.window_reader import RowGroup, WindowReader
 from data_eng.errors import LakeError, MissingDataError, UsageError
 from data_eng.params import parse_dt, parse_symbol
 from data_eng.schema.column import Table
@@ -59,6 +60,8 @@ __all__ = [
     "Manifest",
     "Partition",
     "PartitionWriter",
+    "RowGroup",
+    "WindowReader",
     "scan",
 ]
 
@@ -242,6 +245,13 @@ class Lake:
                 keep = pc.and_(pc.greater(at, start_ts_ns), pc.less_equal(at, end_ts_ns))
                 pieces.append(pa.Table.from_batches([batch.filter(keep)]).select(schema.names))
         return pa.concat_tables([piece.cast(schema) for piece in pieces])
+
+    def window_reader(self, dataset: str, symbol: str, dt: str) -> WindowReader:
+        """The partition held open for reading by ranges of windows, as it is now.
+
+        Raises `MissingDataError` and `LakeError` as `manifest`, and `UsageError` for a table without windows.
+        """
+        return WindowReader(self._reader(dataset, symbol, dt))
 
     def require_same_run(self, partitions: Iterable[tuple[str, str, str]]) -> str:
         """The one `engine_run` of those (dataset, symbol, dt).

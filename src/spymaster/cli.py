@@ -17,6 +17,7 @@ from spymaster.inspect import inspect_file, inspect_flags
 from spymaster.lake import lake_doctor, lake_ls, lake_rm
 from spymaster.picture import picture
 from spymaster.run import run
+from spymaster.serve import serve
 from spymaster.simulate import simulate
 from spymaster.verify import verify
 
@@ -33,6 +34,7 @@ app.command(simulate)
 app.command(ingest)
 app.command(run)
 app.command(verify)
+app.command(serve)
 app.command(picture)
 
 inspect_app = App(name="inspect", help="Show what a raw file or a bronze partition holds.")

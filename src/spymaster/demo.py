@@ -28,6 +28,7 @@ from spymaster.report import reporter
 if TYPE_CHECKING:
     from data_eng.lake import Lake
     from data_eng.summary import Summary, Wall
+    from serving.app import Service
     from spymaster.report import EdgeReporter
 
 ORIGIN: Final = "simulated"
@@ -66,13 +67,23 @@ def demo(
         Folder to keep the lake in: a new or empty one, or that of an earlier demo. Default: a temporary lake,
         of which only the picture stays.
     serve:
-        With --no-serve the command ends after the picture. It always does so far: there is no service yet.
+        The command ends by serving the HUD, until Ctrl-C; with --no-serve it ends after the picture.
     seed:
         Another seed, another half hour.
     preset:
         small (30 minutes over the cash open) or tiny (2 minutes).
     """
-    with _place(lake) as root, reporter(json=output.json) as report:
+    with _place(lake) as root:
+        service = _service(root) if serve else None
+        code = _demo(root, lake, output, seed=seed, preset=preset, url=service.bind() if service else None)
+        if service is not None:
+            _serve(service)
+    return code
+
+
+def _demo(root: Path, lake: Path | None, output: Output, *, seed: int, preset: str, url: str | None) -> int:
+    """Everything but the service; the exit code."""
+    with reporter(json=output.json) as report:
         picture_at = (root if lake else root.parent) / PICTURE
         symbol, no_picture, verdicts, failed = _play(root, report, picture_at, seed=seed, preset=preset)
         summary = _summary(root, symbol)
@@ -86,6 +97,7 @@ def demo(
                 "lake": str(lake) if lake else None,
                 "picture": None if no_picture else str(picture_at),
                 "passed": not failed,
+                "url": url,
                 "summary": asdict(summary),
             }
         )
@@ -95,9 +107,30 @@ def demo(
         say(f"the lake: spymaster lake ls --lake {lake}")
     else:
         say("the lake was temporary; to keep one: spymaster demo --lake lake/demo")
-    if serve:
-        say("this version does not serve the radar in a browser yet; --no-serve leaves this line out")
+    if url is not None:
+        say(f"the radar: {url}   (Ctrl-C ends it)")
     return EXIT_FAILED if failed else EXIT_OK
+
+
+def _service(root: Path) -> Service:
+    """The service of the demo's lake, its address taken: the usual port, or any free one."""
+    from serving.app import Service
+    from serving.settings import load_settings
+
+    wanted = load_settings(lake=root, host="127.0.0.1")
+    service = Service(wanted)
+    try:
+        service.bind()
+    except UsageError:
+        service = Service(wanted.model_copy(update={"port": 0}))
+    return service
+
+
+def _serve(service: Service) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    from spymaster.serve import serve_quietly
+
+    serve_quietly(service)
 
 
 def _play(

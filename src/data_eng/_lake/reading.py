@@ -46,7 +46,12 @@ class PartitionReader:
 
     def open(self, *, verify: bool) -> tuple[Manifest, list[pq.ParquetFile]]:
         """Open every file; from here on a swap cannot disturb the reader. `verify` hashes them first."""
-        return self._with_manifest(lambda m: (m, self._open_all(m, verify)), check_sizes=True)
+        manifest, files, _ = self.open_sources(verify=verify)
+        return manifest, files
+
+    def open_sources(self, *, verify: bool) -> tuple[Manifest, list[pq.ParquetFile], list[pa.OSFile]]:
+        """As `open`, with the files below, whose bytes stay readable after a swap."""
+        return self._with_manifest(lambda m: (m, *self._open_all(m, verify)), check_sizes=True)
 
     def damage(self, manifest: Manifest, *, verify: bool) -> list[LakeError]:
         """Everything wrong with the files, for `doctor`."""
@@ -120,11 +125,13 @@ class PartitionReader:
         if size != entry.size:
             raise self._damaged(entry.name, f"{size} bytes", f"{entry.size}")
 
-    def _open_all(self, manifest: Manifest, verify: bool) -> list[pq.ParquetFile]:
+    def _open_all(self, manifest: Manifest, verify: bool) -> tuple[list[pq.ParquetFile], list[pa.OSFile]]:
         opened: list[pq.ParquetFile] = []
+        sources: list[pa.OSFile] = []
         try:
             for entry in manifest.files:
                 file = pa.OSFile(str(self.folder / entry.name))
+                sources.append(file)
                 if verify:
                     self._check_hash(entry, file.fileno())
                 try:
@@ -137,7 +144,12 @@ class PartitionReader:
             for parquet in opened:
                 parquet.close(force=True)
             raise
-        return opened
+        return opened, sources
+
+    def check_hashes(self, manifest: Manifest, sources: Sequence[pa.OSFile]) -> None:
+        """Compare the sha256 of every open file with the manifest; raises `LakeError` for damage."""
+        for entry, source in zip(manifest.files, sources, strict=True):
+            self._check_hash(entry, source.fileno())
 
     def _check_hash(self, entry: FileEntry, fd: int) -> None:
         digest, at = hashlib.sha256(), 0
