@@ -14,7 +14,10 @@ import { HttpApi } from './wire/http';
 const page = new URL(location.href);
 const store = new PageStore();
 const api = new HttpApi('');
-const opening: Opening = {};
+const opening: Opening = {
+  ...(page.searchParams.has('symbol') ? { symbol: page.searchParams.get('symbol')! } : {}),
+  ...(page.searchParams.has('dt') ? { dt: page.searchParams.get('dt')! } : {}),
+};
 store.open(opening);
 
 const heatmap = new Heatmap(store, page.searchParams.get('renderer') === 'canvas2d');
@@ -44,6 +47,6 @@ void session.run();
 
 // For tests and for the curious: what the page knows and what the renderer holds. Nothing in the page uses it.
 declare global {
-  interface Window { spymaster: { store: PageStore; heatmap: Heatmap } }
+  interface Window { spymaster: { store: PageStore; heatmap: Heatmap; frames: Frames } }
 }
-window.spymaster = { store, heatmap };
+window.spymaster = { store, heatmap, frames };

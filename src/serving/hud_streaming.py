@@ -171,9 +171,8 @@ class HudCache:
     """One day of one contract, ready to be served.
 
     window_ids: int64[n], window_end of every window, ascending by 1 s. surfaces: rows by surface id; optional
-    surfaces that the lake does not have are absent. epoch: hash of the manifests served. bounds: of the calibration,
-    by metric. tick_int: price_int
-    per tick.
+    surfaces that the lake does not have are absent. epoch: hash of the manifests served. bounds: of the
+    calibration, by metric. tick_int: price_int per tick.
     """
 
     symbol: str

@@ -82,10 +82,11 @@ export class Overlay {
       this.drawTrades(context, view, history, history.planes.sell_fill_u8, colours.sellTrade);
     }
     if (layers.spot > 0) {
-      context.globalAlpha = 0.5 * layers.spot;
-      this.drawSteps(context, view, history, history.mid, 'rgb(190 205 220)', view.dpr);
+      // the last trade bounces between bid and ask; the eye follows the mid, the bounce stays faint behind it
+      context.globalAlpha = 0.35 * layers.spot;
+      this.drawSteps(context, view, history, history.spot, '#fff', view.dpr);
       context.globalAlpha = layers.spot;
-      this.drawSteps(context, view, history, history.spot, '#fff', 1.5 * view.dpr);
+      this.drawSteps(context, view, history, history.mid, '#fff', 1.5 * view.dpr);
       this.drawHead(context, view, history);
     }
     context.globalAlpha = 1;
