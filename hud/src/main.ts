@@ -1,10 +1,11 @@
 /** Connects the rooms: store, session, panels, frames. Decides nothing. */
 import { InvalidateLevel } from './model/invalidate';
 import { PageStore } from './model/page_store';
-import type { Opening } from './model/snapshot';
 import { Session } from './session';
+import { readBookmark } from './ui/bookmarks';
 import { Frames } from './ui/frames';
 import { Heatmap } from './ui/heatmap';
+import { bindKeys } from './ui/keyboard';
 import { Minimap } from './ui/minimap';
 import type { Panel, PanelContext } from './ui/panel';
 import { PANELS } from './ui/panels';
@@ -14,10 +15,7 @@ import { HttpApi } from './wire/http';
 const page = new URL(location.href);
 const store = new PageStore();
 const api = new HttpApi('');
-const opening: Opening = {
-  ...(page.searchParams.has('symbol') ? { symbol: page.searchParams.get('symbol')! } : {}),
-  ...(page.searchParams.has('dt') ? { dt: page.searchParams.get('dt')! } : {}),
-};
+const opening = readBookmark(page);
 store.open(opening);
 
 const heatmap = new Heatmap(store, page.searchParams.get('renderer') === 'canvas2d');
@@ -34,6 +32,7 @@ for (const panel of panels) {
   if (!host) throw new Error(`index.html has no panel-${panel.id}`);
   panel.mount(host, context);
 }
+bindKeys(context);
 store.subscribe((level) => frames.request(level));
 // a page that comes back from the background shows the present at once
 document.addEventListener('visibilitychange', () => frames.request(InvalidateLevel.Full));

@@ -84,10 +84,11 @@ class RunningService:
             if self._process.poll() is not None:
                 said = self._process.stderr.read().decode() if self._process.stderr else ""
                 raise RuntimeError(f"the service ended with {self._process.returncode}: {said[-500:]}")
-            with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            try:
                 with urllib.request.urlopen(f"{self.url}/readyz", timeout=5):
                     return
-            time.sleep(0.1)
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.1)
         raise TimeoutError(f"the service was not ready after {SLOW_S} s")
 
     def stop(self) -> None:
@@ -138,7 +139,8 @@ class Hud:
     def state(self, expression: str) -> Any:
         """Value of a JavaScript expression of the snapshot `s` (and `spymaster`)."""
         return self.page.evaluate(
-            f"(() => {{ const {{ spymaster }} = window; const s = spymaster.store.snapshot; return ({expression}); }})()"
+            f"(() => {{ const {{ spymaster }} = window; const s = spymaster.store.snapshot;"
+            f" return ({expression}); }})()"
         )
 
     def act(self, call: str) -> None:
@@ -146,14 +148,15 @@ class Hud:
         self.page.evaluate(f"(() => {{ window.spymaster.store.actions.{call}; }})()")
 
     def until(self, condition: str, seconds: float = SLOW_S) -> None:
-        """Wait until an expression of the snapshot is true. Raises `TimeoutError` with the state of the page."""
+        """Wait until an expression of the snapshot is true; else `TimeoutError` with the state of the page."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.page.evaluate("window.spymaster !== undefined") and self.state(condition):
                 return
             self.page.wait_for_timeout(20)
         told = self.state(
-            "JSON.stringify({stage: s.stage, error: s.error, transport: s.transport, connection: s.connection})"
+            "JSON.stringify({stage: s.stage, error: s.error, transport: s.transport,"
+            " connection: s.connection})"
         )
         raise TimeoutError(f"not true after {seconds} s: {condition}; {told}; {self.faults}")
 
@@ -176,6 +179,12 @@ class Hud:
         self.until(f"s.transport.seeking === null && s.history.head === {window}")
         self.painted()
 
+    def holds_all(self, first: int, last: int) -> bool:
+        """Whether every second from `first` to `last` is held."""
+        count = last - first + 1
+        every = f"Array.from({{length: {count}}}, (_, k) => s.history.slotOf({first} + k) >= 0)"
+        return bool(self.state(f"{every}.every(Boolean)"))
+
     def pixels(self) -> npt.NDArray[np.uint8]:
         """The field's last frame: uint8[height, width, 4]."""
         text = self.page.evaluate(
@@ -183,7 +192,9 @@ class Hud:
                 const { heatmap, store } = window.spymaster;
                 const bytes = heatmap.renderer.readPixels();
                 let text = '';
-                for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+                for (let i = 0; i < bytes.length; i += 32768) {
+                    text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+                }
                 const view = store.snapshot.viewport;
                 return { width: view.widthPx, height: view.heightPx, text: btoa(text) };
             }"""

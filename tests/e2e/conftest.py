@@ -61,7 +61,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def hud(browser: Browser, service: RunningService) -> Iterator[Open]:
-    """Open pages: ``hud("/?renderer=canvas2d", width=2560)``; at the end no page may have reported a fault."""
+    """Open pages: ``hud("/?renderer=canvas2d", width=2560)``; none may have reported a fault at the end."""
     opened: list[Hud] = []
 
     def open_page(path: str = "/", *, width: int = 1280, height: int = 720, url: str | None = None) -> Hud:

@@ -25,7 +25,10 @@ FIELD_PLANES = (
 STORM = """([seed, first, count]) => {
     // windows full of everything: every plane, both sides, jumps of spot, invalid seconds, a gap
     let state = seed;
-    const next = () => { state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0; return state / 2 ** 32; };
+    const next = () => {
+        state = (Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 0;
+        return state / 2 ** 32;
+    };
     const { store } = window.spymaster;
     const names = Object.keys(store.history.planes);
     let spot = 27800;
@@ -45,7 +48,8 @@ STORM = """([seed, first, count]) => {
             }
         }
         rows.push({
-            window: w, bookValid: next() > 0.03, windowValid: next() > 0.05, phase: next() > 0.04 ? 2 : 1, spot,
+            window: w, spot,
+            bookValid: next() > 0.03, windowValid: next() > 0.05, phase: next() > 0.04 ? 2 : 1,
             bestBid: spot - 1, bestAsk: spot, mid: spot - 0.5, buyQty: 1, sellQty: 1,
             scores: Object.fromEntries(Object.keys(store.history.scores).map((name) => [name, 0.3])),
             bands: new Array(24).fill(0.5), planes,
@@ -187,7 +191,8 @@ def test_opening_view_of_both_sizes(
     assert 30 <= room <= 45
     page.until(
         "(() => { const mid = s.history.mid[s.history.head % 1800];"
-        " const y = s.viewport.yOfTicks(mid) * s.viewport.dpr / s.viewport.heightPx; return y > 0.33 && y < 0.67; })()"
+        " const y = s.viewport.yOfTicks(mid) * s.viewport.dpr / s.viewport.heightPx;"
+        " return y > 0.33 && y < 0.67; })()"
     )
 
 
@@ -225,7 +230,8 @@ def test_a_wall_of_one_cell_survives_every_zoom(hud: Open) -> None:
     )
     for half, minutes in ((40, 10), (100, 30), (300, 30), (600, 30)):
         page.page.evaluate(
-            f"(() => {{ const a = window.spymaster.store.actions; a.setHalfTicks({half}); a.setMinutes({minutes}); }})()"
+            f"(() => {{ const a = window.spymaster.store.actions;"
+            f" a.setHalfTicks({half}); a.setMinutes({minutes}); }})()"
         )
         page.painted()
         bright = page.pixels()[..., 0] > 180
