@@ -46,6 +46,6 @@ void session.run();
 
 // For tests and for the curious: what the page knows and what the renderer holds. Nothing in the page uses it.
 declare global {
-  interface Window { spymaster: { store: PageStore; heatmap: Heatmap } }
+  interface Window { spymaster: { store: PageStore; heatmap: Heatmap; frames: Frames } }
 }
-window.spymaster = { store, heatmap };
+window.spymaster = { store, heatmap, frames };

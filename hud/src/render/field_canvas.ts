@@ -160,8 +160,7 @@ export function paintField(
           const ask = (s.core > 0 ? s.side : s.fogSide) === SIDE_ASK;
           if (ask ? offY >= cellH - height : offY < height) {
             const light = luma() / (frame.warm[0] * look.LUMA[0] + frame.warm[1] * look.LUMA[1] + frame.warm[2] * look.LUMA[2]);
-            const share = (look.NOTCH_LEAST + (1 - look.NOTCH_LEAST) * strength) * opacity.erosion
-              * (cells > 1 ? Math.min(1, strength * 4) : 1);
+            const share = strength ** look.NOTCH_POWER * opacity.erosion;
             mix(
               Math.min(255, frame.warm[0] * light), Math.min(255, frame.warm[1] * light),
               Math.min(255, frame.warm[2] * light), share,

@@ -10,7 +10,7 @@ export const BACKGROUND: Rgb = [10, 14, 20];
 export const NO_DATA: Rgb = [16, 19, 24];
 export const HATCH: Rgb = [74, 80, 88];
 export const GRID: Rgb = [92, 108, 128];
-export const WARM: Rgb = [255, 196, 64];
+export const WARM: Rgb = [255, 184, 108];
 export const WARM_COLOUR_BLIND: Rgb = [255, 240, 150];
 export const HOLE: Rgb = [228, 236, 244];
 
@@ -23,14 +23,14 @@ export const GRID_LANDMARK = 0.75;
 
 /** Lower pixel row of a cell of `GAP_FROM` px or more lets the ground through, so that ticks can be counted. */
 export const GAP_FROM = 5;
-export const GAP_OPACITY = 0.62;
+export const GAP_OPACITY = 0.8;
 
 /** Fog is a weave: every second pixel full, the others at this share. */
 export const FOG_WEAVE = 0.35;
 export const GAMMA_BAND = 0.3;
 
-/** Erosion: least opacity of the notch, and its height as a share of the cell. */
-export const NOTCH_LEAST = 0.4;
+/** Erosion: height of the notch as a share of the cell; its opacity is the score to this power. */
+export const NOTCH_POWER = 1.25;
 export const NOTCH_SHARE = 0.55;
 export const HOLE_LINE = 0.55;
 export const HOLE_SMALL = 0.35;

@@ -12,9 +12,9 @@ import { COLOURS, css } from './palette';
 import type { Rgb } from './look';
 
 /** Radius of a trade dot: its area grows with the lots; CSS pixels at one lot, and at most. */
-const DOT_AT_ONE_LOT = 0.62;
-const DOT_LEAST = 0.9;
-const DOT_MOST = 15;
+const DOT_AT_ONE_LOT = 0.42;
+const DOT_LEAST = 0.7;
+const DOT_MOST = 12;
 const FILL_LOTS = Float64Array.from({ length: 256 }, (_, u8) => lotsOfFillByte(u8));
 
 /** Radius in CSS pixels of a dot of that many lots. */
@@ -48,10 +48,10 @@ class DotSprites {
       context.arc(middle, middle, radius, 0, 2 * Math.PI);
       context.fillStyle = css(color, radius < 2 ? 0.75 : 0.6);
       context.fill();
-      if (radius >= 2.5) {
+      if (radius >= 3) {
         // a rim keeps dots apart that lie on one another
         context.lineWidth = 1;
-        context.strokeStyle = css([8, 12, 16], 0.75);
+        context.strokeStyle = css([8, 12, 16], 0.6);
         context.stroke();
       }
       this.sprites.set(key, sprite);
@@ -82,10 +82,11 @@ export class Overlay {
       this.drawTrades(context, view, history, history.planes.sell_fill_u8, colours.sellTrade);
     }
     if (layers.spot > 0) {
-      context.globalAlpha = 0.5 * layers.spot;
-      this.drawSteps(context, view, history, history.mid, 'rgb(190 205 220)', view.dpr);
+      // the last trade bounces between bid and ask; the eye follows the mid, the bounce stays faint behind it
+      context.globalAlpha = 0.35 * layers.spot;
+      this.drawSteps(context, view, history, history.spot, '#fff', view.dpr);
       context.globalAlpha = layers.spot;
-      this.drawSteps(context, view, history, history.spot, '#fff', 1.5 * view.dpr);
+      this.drawSteps(context, view, history, history.mid, '#fff', 1.5 * view.dpr);
       this.drawHead(context, view, history);
     }
     context.globalAlpha = 1;

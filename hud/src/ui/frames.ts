@@ -4,6 +4,8 @@ import { InvalidateLevel } from '../model/invalidate';
 export class Frames {
   private pending: InvalidateLevel = InvalidateLevel.None;
   private scheduled = false;
+  /** Frames painted so far: for tests of idleness. */
+  drawn = 0;
 
   /**
    * @param draw paints a frame; returns whether another is needed (an easing goes on)
@@ -22,6 +24,7 @@ export class Frames {
       this.scheduled = false;
       const now = this.pending;
       this.pending = InvalidateLevel.None;
+      this.drawn++;
       if (this.draw(now, nowMs)) this.request(InvalidateLevel.Full);
     });
   }

@@ -91,8 +91,7 @@ void main() {
       int height = cell_h < 3 ? cell_h : int(ceil(float(cell_h) * NOTCH_SHARE));
       bool ask = (core > 0 ? side : fog_side) == SIDE_ASK;
       if (ask ? off_y >= cell_h - height : off_y < height) {
-        float share = (NOTCH_LEAST + (1.0 - NOTCH_LEAST) * strength) * op_erosion
-          * (cells > 1 ? min(1.0, strength * 4.0) : 1.0);
+        float share = pow(strength, NOTCH_POWER) * op_erosion;
         color += (min(vec3(255.0), warm * (luma(color) / luma(warm))) - color) * share;
       }
     }
