@@ -15,7 +15,7 @@ export interface BadgeState {
 }
 
 /** Counters that stay at 0 while all is well; the others count what was seen. */
-const ORDINARY = /^(records|events|snapshots|clears|hidden|fills_ignored|crossed_.*pre_open)/;
+const ORDINARY = /^(records|events|snapshots|snapshot_records|clears|foreign_records|hidden_qty_.*|aggressor_fill.*|crossed_pre_open)$/;
 
 /** Counters that speak against the data, with their numbers. */
 export function troubles(counters: Readonly<Record<string, number>>): readonly (readonly [name: string, count: number])[] {

@@ -63,7 +63,7 @@ describe('badges', () => {
 
 describe('quality counters', () => {
   it('count against the data only when they are trouble and above zero', () => {
-    expect(troubles({ records: 9, events: 3, hidden_lots: 2, unknown_cancels: 4, late_records: 0, crossed_events_pre_open: 7, crossed_events_open: 1 }))
-      .toEqual([['unknown_cancels', 4], ['crossed_events_open', 1]]);
+    expect(troubles({ records: 9, events: 3, hidden_qty_modify: 2, aggressor_fills: 1, unknown_cancels: 4, late_records: 0, crossed_pre_open: 7, crossed_open: 1, snapshot_not_add: 2 }))
+      .toEqual([['unknown_cancels', 4], ['crossed_open', 1], ['snapshot_not_add', 2]]);
   });
 });
