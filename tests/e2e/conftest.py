@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from tests.e2e.browser import CHROMIUM, Hud, Open, RunningService, chromium
+from tests.e2e.browser import CHROMIUM, Hud, Open, RunningService, launch
 
 DT = "2026-01-06"
 SYMBOL = "ESH6"
