@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from playwright.sync_api import Playwright
 
 from data_eng.lake import Lake
 from data_eng.units import HUD_HISTORY_WINDOWS, HUD_ROWS, WINDOW_NS
-from playwright.sync_api import Playwright
-
 from tests.e2e.browser import Hud, Open, RunningService, launch
 from tests.e2e.conftest import DT, SYMBOL
 
