@@ -194,7 +194,13 @@ export class Session implements TransportActions {
     this.tick = tickOf(hello.tickInt);
     this.store.setSource(sourceOf(hello, this.day!, this.tick));
     this.store.setTransport({ clock: hello.clock });
-    if (!this.playing) this.stream!.send({ type: 'pause' });
+    if (!this.playing) {
+      // the service plays from the start on: what it sent before it heard the pause is passed over, and comes again
+      const { history } = this.store;
+      const next = ((history.isEmpty ? this.start : history.head) + 1) as WindowNo;
+      this.stream!.send({ type: 'pause' });
+      this.stream!.send({ type: 'seek', ts_ns: String(windowEndNs(clamp(next, this.day!.firstWindow, this.day!.lastWindow))) });
+    }
     this.onTick();
     if (renewed) void this.startAfresh(hello);
     else if (this.store.snapshot.day === null) void this.fetchAround();

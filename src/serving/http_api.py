@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from data_eng.errors import SpymasterError
 from data_eng.units import HUD_HISTORY_WINDOWS, WINDOW_NS
-from serving import explain, levels, profile, wire
+from serving import asyncapi, explain, levels, openapi, profile, wire
 from serving.day import day_rows
 from serving.hud_streaming import HudCache
 from serving.metrics import CONTENT_TYPE
@@ -51,6 +51,8 @@ class Api:
             Route("/healthz", self._guarded("healthz", self.healthz, open_to_all=True), methods=get),
             Route("/readyz", self._guarded("readyz", self.readyz, open_to_all=True), methods=get),
             Route("/metrics", self._guarded("metrics", self.metrics), methods=get),
+            Route("/v1/openapi.json", self._guarded("openapi", self.openapi), methods=get),
+            Route("/v1/asyncapi.json", self._guarded("asyncapi", self.asyncapi), methods=get),
             Route("/v1/catalog", self._guarded("catalog", self.catalog), methods=get),
             Route("/v1/hud/bootstrap", self._guarded("bootstrap", self.bootstrap), methods=get),
             Route("/v1/surfaces/{surface:path}", self._guarded("surfaces", self.surfaces), methods=get),
@@ -84,12 +86,22 @@ class Api:
         Query(request.scope["query_string"], ())
         return Response(self.runtime.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
-    async def catalog(self, request: Request) -> Response:
-        """What can be asked for."""
+    async def openapi(self, request: Request) -> Response:
+        """The description of this half."""
+        return await self._document(request, openapi.openapi(self.runtime.version))
+
+    async def asyncapi(self, request: Request) -> Response:
+        """The description of the stream."""
+        return await self._document(request, asyncapi.asyncapi(self.runtime.version))
+
+    async def _document(self, request: Request, document: Any) -> Response:
         Query(request.scope["query_string"], ())
-        document = await self.runtime.catalogue()
         body = json.dumps(document).encode()
         return await self._send(request, entity_tag(body), lambda: Answer(body, JSON_MEDIA_TYPE, {}))
+
+    async def catalog(self, request: Request) -> Response:
+        """What can be asked for."""
+        return await self._document(request, await self.runtime.catalogue())
 
     async def bootstrap(self, request: Request) -> Response:
         """The last 1800 windows of the picture up to a time."""

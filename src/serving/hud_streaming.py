@@ -77,6 +77,37 @@ class SizedCache:
             self._bytes -= self._held.pop(key)[1]
 
 
+@dataclass(frozen=True)
+class Block:
+    """One decoded row group: int64[rows] window_end of each row, the rows, and the same without field docs.
+
+    Late trades may step back in time, so `ends` need not be sorted; where it is, a range is a search.
+    """
+
+    ends: npt.NDArray[np.int64]
+    is_sorted: bool
+    rows: pa.RecordBatch
+    bare: pa.RecordBatch
+
+    @classmethod
+    def of(cls, reader: WindowReader, index: int) -> Block:
+        """Read a row group."""
+        return cls.holding(batch := reader.read_group(index), reader.window_ends(batch))
+
+    @classmethod
+    def holding(cls, batch: pa.RecordBatch, ends: npt.NDArray[np.int64]) -> Block:
+        """A block of these rows."""
+        return cls(ends, bool((ends[1:] >= ends[:-1]).all()), batch, wire.bare(batch))
+
+    def between(self, start_ts_ns: int, end_ts_ns: int, *, bare: bool) -> pa.RecordBatch:
+        """The rows with start_ts_ns < end <= end_ts_ns, without a copy where they lie side by side."""
+        rows = self.bare if bare else self.rows
+        if self.is_sorted:
+            low, high = np.searchsorted(self.ends, [start_ts_ns, end_ts_ns], side="right").tolist()
+            return rows.slice(low, high - low)
+        return rows.filter(pa.array((self.ends > start_ts_ns) & (self.ends <= end_ts_ns)))
+
+
 class SurfaceRows:
     """Rows of one surface of one day, by window."""
 
@@ -85,11 +116,11 @@ class SurfaceRows:
         self.schema: pa.Schema = surface.table.arrow_schema
         self._reader = reader
         self._blocks = blocks
-        self._held: list[tuple[npt.NDArray[np.int64], pa.RecordBatch]] | None = None
+        self._token = object()
+        self._held: list[Block] | None = None
         if surface.in_memory:
             reader.verify()
-            batches = [reader.read_group(index) for index in range(len(reader.groups))]
-            self._held = [(reader.window_ends(batch), batch) for batch in batches]
+            self._held = [Block.of(reader, index) for index in range(len(reader.groups))]
 
     @property
     def manifest(self) -> Manifest:
@@ -101,69 +132,57 @@ class SurfaceRows:
         if self._held is not None:
             return True
         groups = self._reader.overlapping(window_end_ts_ns - WINDOW_NS, window_end_ts_ns)
-        return all(self._blocks.get((id(self), index)) is not None for index in groups)
+        return all(self._blocks.get((self._token, index)) is not None for index in groups)
 
-    def window(self, window_end_ts_ns: int) -> pa.RecordBatch:
-        """Rows of one window in row order, none included."""
-        rows = self._pieces(window_end_ts_ns - WINDOW_NS, window_end_ts_ns)
-        if not rows:
-            return pa.RecordBatch.from_arrays([pa.array([], f.type) for f in self.schema], schema=self.schema)
-        if len(rows) == 1:
-            return rows[0]
-        return pa.Table.from_batches(rows).combine_chunks().to_batches()[0]
+    def window(self, window_end_ts_ns: int, *, bare: bool = False) -> pa.RecordBatch:
+        """Rows of one window in row order, none included; `bare` leaves out the documentation of fields."""
+        pieces = self._pieces(window_end_ts_ns - WINDOW_NS, window_end_ts_ns, bare=bare)
+        if len(pieces) == 1:
+            return pieces[0]
+        if pieces:  # the window lies across two row groups
+            return pa.Table.from_batches(pieces).combine_chunks().to_batches()[0]
+        nothing = pa.RecordBatch.from_arrays([pa.array([], f.type) for f in self.schema], schema=self.schema)
+        return wire.bare(nothing) if bare else nothing
 
     def range(self, start_ts_ns: int, end_ts_ns: int) -> pa.Table:
         """Rows with start_ts_ns < window_end <= end_ts_ns, in row order."""
-        return pa.Table.from_batches(self._pieces(start_ts_ns, end_ts_ns), schema=self.schema)
+        return pa.Table.from_batches(self._pieces(start_ts_ns, end_ts_ns, bare=False), schema=self.schema)
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """Whole columns of the day, read past the cache."""
         if self._held is not None:
-            return pa.Table.from_batches([batch for _, batch in self._held], schema=self.schema).select(names)
+            return pa.Table.from_batches([block.rows for block in self._held], schema=self.schema).select(
+                names
+            )
         self._reader.verify()
         batches = [self._reader.read_group(index, names) for index in range(len(self._reader.groups))]
         return pa.Table.from_batches(batches, pa.schema([self.schema.field(name) for name in names]))
 
     def close(self) -> None:
         """Forget the decoded row groups. Open files close when nobody reads from them any more."""
-        self._blocks.forget(id(self))
+        self._blocks.forget(self._token)
 
-    def _pieces(self, start_ts_ns: int, end_ts_ns: int) -> list[pa.RecordBatch]:
+    def _pieces(self, start_ts_ns: int, end_ts_ns: int, *, bare: bool) -> list[pa.RecordBatch]:
         found = []
-        for ends, batch in self._overlapping(start_ts_ns, end_ts_ns):
-            piece = _between(ends, batch, start_ts_ns, end_ts_ns)
+        for block in self._overlapping(start_ts_ns, end_ts_ns):
+            piece = block.between(start_ts_ns, end_ts_ns, bare=bare)
             if piece.num_rows:
                 found.append(piece)
         return found
 
-    def _overlapping(
-        self, start_ts_ns: int, end_ts_ns: int
-    ) -> Iterator[tuple[npt.NDArray[np.int64], pa.RecordBatch]]:
+    def _overlapping(self, start_ts_ns: int, end_ts_ns: int) -> Iterator[Block]:
         for index in self._reader.overlapping(start_ts_ns, end_ts_ns):
             yield self._held[index] if self._held is not None else self._block(index)
 
-    def _block(self, index: int) -> tuple[npt.NDArray[np.int64], pa.RecordBatch]:
-        key = (id(self), index)
-        block = self._blocks.get(key)
-        if block is None:
-            self._reader.verify()
-            batch = self._reader.read_group(index)
-            block = (self._reader.window_ends(batch), batch)
-            self._blocks.put(key, block, batch.nbytes)
-        return block  # type: ignore[return-value]  # the cache holds what was put
-
-
-def _between(
-    ends: npt.NDArray[np.int64], batch: pa.RecordBatch, start_ts_ns: int, end_ts_ns: int
-) -> pa.RecordBatch:
-    """Rows of a block by window; trades may step back in time, all else is sorted."""
-    low, high = np.searchsorted(ends, [start_ts_ns, end_ts_ns], side="right").tolist()
-    piece = batch.slice(low, high - low)
-    if batch.schema.metadata.get(b"dataset") == b"silver.future_mbo.trade_event":
-        keep = (ends > start_ts_ns) & (ends <= end_ts_ns)
-        if int(keep.sum()) != piece.num_rows or not keep[low:high].all():
-            return batch.filter(pa.array(keep))
-    return piece
+    def _block(self, index: int) -> Block:
+        key = (self._token, index)
+        held = self._blocks.get(key)
+        if isinstance(held, Block):
+            return held
+        self._reader.verify()
+        block = Block.of(self._reader, index)
+        self._blocks.put(key, block, block.rows.nbytes)
+        return block
 
 
 @dataclass(frozen=True)
@@ -226,7 +245,7 @@ class HudCache:
             tag = wire.WindowTag(
                 surface, self.epoch, seq, window_end, rows.surface.table.schema_hash, self.calibration_id
             )
-            held = wire.encode_window(rows.window(window_end), tag)
+            held = wire.encode_window(rows.window(window_end, bare=True), tag)
             self.messages.put(key, held, len(held))
         return held  # type: ignore[return-value]  # the cache holds what was put
 
@@ -258,6 +277,7 @@ class HudStreamService:
         self._caches: dict[tuple[str, str], HudCache] = {}
         self._rings: dict[tuple[str, str], RingBuffer[Tables]] = {}
         self._lock = threading.Lock()
+        self._day_locks: dict[tuple[str, str], threading.Lock] = {}
 
     def load_cache(self, symbol: str, dt: str) -> HudCache:
         """The day, loaded at the first call and again when the lake holds another version of it.
@@ -266,6 +286,8 @@ class HudStreamService:
         with the command that builds it.
         """
         with self._lock:
+            day_lock = self._day_locks.setdefault((symbol, dt), threading.Lock())
+        with day_lock:  # one day is loaded once, and no day waits for another
             held = self._caches.get((symbol, dt))
             if held is not None and held.epoch == self._epoch_now(symbol, dt):
                 return held
@@ -277,9 +299,8 @@ class HudStreamService:
 
     def drop_cache(self, symbol: str, dt: str) -> None:
         """Give back the memory of a day."""
-        with self._lock:
-            held = self._caches.pop((symbol, dt), None)
-            self._rings.pop((symbol, dt), None)
+        held = self._caches.pop((symbol, dt), None)
+        self._rings.pop((symbol, dt), None)
         if held is not None:
             held.close()
 

@@ -64,15 +64,16 @@ class WindowTag:
             raise ValueError(f"the schema metadata has no {error.args[0]}: no message of a stream") from None
 
 
-def bare_schema(schema: pa.Schema, metadata: Mapping[str, str] | None = None) -> pa.Schema:
-    """The schema without the documentation of its fields, which would be a third of a live message."""
-    return pa.schema([pa.field(f.name, f.type, f.nullable) for f in schema], dict(metadata or {}) or None)
+def bare(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows without the documentation of their fields, which would be a third of a live message."""
+    fields = [pa.field(f.name, f.type, f.nullable) for f in rows.schema]
+    return pa.RecordBatch.from_arrays(rows.columns, schema=pa.schema(fields))
 
 
 def encode_window(rows: pa.RecordBatch, tag: WindowTag) -> bytes:
-    """One binary message: the rows of one window of one surface, none included."""
-    schema = bare_schema(rows.schema, tag.metadata())
-    return encode_stream(schema, [pa.RecordBatch.from_arrays(rows.columns, schema=schema)])
+    """One binary message: the rows of one window of one surface, none included. `rows` are `bare` ones."""
+    tagged = rows.replace_schema_metadata(tag.metadata())
+    return encode_stream(tagged.schema, [tagged])
 
 
 def encode_stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> bytes:

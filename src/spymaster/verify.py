@@ -16,7 +16,7 @@ _Check = Callable[..., "Report"]
 
 
 def verify(
-    what: Literal["data", "physics", "all"] = "all",
+    what: Literal["data", "physics", "hud", "all"] = "all",
     /,
     *,
     day: Day = DAY,
@@ -33,16 +33,17 @@ def verify(
     Parameters
     ----------
     what:
-        data = futures book and radar; physics = calibration, vacuum, bands, context and picture; all = every
-        check of this version.
+        data = futures book and radar; physics = calibration, vacuum, bands, context and picture; hud = the
+        service, through sockets on loopback too; all = every check of this version.
     samples:
         Windows, chosen by a fixed seed, that are rebuilt from scratch: the book from bronze, the picture from
-        the surfaces.
+        the surfaces. Of the service, the first batches that are read back.
     """
     from data_eng.integrity.book import check_futures_book
     from data_eng.integrity.physics import check_physics
+    from serving.service_checks import check_service
 
-    checks: dict[str, _Check] = {"data": check_futures_book, "physics": check_physics}
+    checks: dict[str, _Check] = {"data": check_futures_book, "physics": check_physics, "hud": check_service}
     chosen = list(checks.values()) if what == "all" else [checks[what]]
     return _report(chosen, day, lake, samples, output)
 
@@ -77,6 +78,21 @@ def verify_physics(
         Windows, chosen by a fixed seed, whose picture is painted again from the surfaces.
     """
     return verify("physics", day=day, lake=lake, samples=samples, output=output)
+
+
+def verify_hud(*, day: Day = DAY, lake: LakeAt = LAKE_AT, samples: int = 5, output: Output = OUTPUT) -> int:
+    """Check the service over one day: what it loads, what it sends, and a live round trip on loopback.
+
+    For example:
+
+        uv run python scripts/verify_hud_service.py --dt 2026-01-06 --symbol ESH6
+
+    Parameters
+    ----------
+    samples:
+        First batches that are read back and compared between two clients.
+    """
+    return verify("hud", day=day, lake=lake, samples=samples, output=output)
 
 
 def _report(checks: list[_Check], day: Day, lake: LakeAt, samples: int, output: Output) -> int:

@@ -109,7 +109,7 @@ const SCORE_WORDS: Readonly<Record<WatchedScore, string>> = {
   vacuum_total_score: 'Ease on both sides',
   above_touch_score: 'Ease above the touch',
   below_touch_score: 'Ease below the touch',
-  tug: 'Ease above less below',
+  tug: 'Tug, ease above less below,',
 };
 export const phaseWord = (phase: Phase): string => phase.replace('_', '-');
 

@@ -13,7 +13,7 @@ import { newYorkTime, type WindowNo } from '../units/time';
 import { loadFired, loadRules, loadSound, saveFired, saveRules, saveSound, withFired, type FiredAlert } from './alert_store';
 import { beep } from './beep';
 import { deskOf } from './desk';
-import { el, setText } from './el';
+import { element as el, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { priceText } from './text';

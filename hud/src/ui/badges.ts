@@ -3,7 +3,7 @@ import { BOOK_VALID, PHASE_OPEN, PHASES, WINDOW_VALID } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import type { Snapshot } from '../model/snapshot';
 import { deskOf } from './desk';
-import { el, setText } from './el';
+import { element as el, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { durationText, lotsText } from './text';
@@ -15,7 +15,7 @@ export interface BadgeState {
 }
 
 /** Counters that stay at 0 while all is well; the others count what was seen. */
-const ORDINARY = /^(records|events|snapshots|clears|hidden|fills_ignored|crossed_.*pre_open)/;
+const ORDINARY = /^(records|events|snapshots|snapshot_records|clears|foreign_records|hidden_qty_.*|aggressor_fill.*|crossed_pre_open)$/;
 
 /** Counters that speak against the data, with their numbers. */
 export function troubles(counters: Readonly<Record<string, number>>): readonly (readonly [name: string, count: number])[] {
@@ -45,13 +45,13 @@ export function badgeStates(snapshot: Snapshot, refusal: string | null, lostSeco
     calibration: { text: `cal ${source.calibrationId.split('/')[0]}`, tone: 'calm', title: `Calibration ${source.calibrationId}. Colours and scores compare within one calibration only.` },
     quality: source.verified === false || found.length > 0 || source.warnings.length > 0
       ? {
-        text: `${found.length + source.warnings.length + (source.verified === false ? 1 : 0)} data notes`, tone: 'warn',
+        text: notesText(found.length + source.warnings.length + (source.verified === false ? 1 : 0)), tone: 'warn',
         title: [
           ...(source.verified === false ? ['The raw file could not be verified.'] : []), ...source.warnings,
           ...found.map(([name, count]) => `${name.replaceAll('_', ' ')}: ${lotsText(count)}`),
         ].join('; '),
       }
-      : { text: 'data clean', tone: 'calm', title: 'No quality counter of the engine stands above zero.' },
+      : { text: 'clean', tone: 'calm', title: 'No quality counter of the engine stands above zero.' },
     connection: connectionBadge(snapshot, lostSeconds),
     gaps: connection.gapCount > 0 ? { text: `${connection.gapCount} gap${connection.gapCount === 1 ? '' : 's'}, ${lotsText(connection.windowsDropped)} s`, tone: 'warn', title: 'Seconds the service did not send because this page was too slow; they are shown as missing.' } : null,
     clock: transport.clock === 'shared' ? { text: 'shared clock', tone: 'calm', title: 'Everybody sees the same second; the transport is not yours.' } : null,
@@ -60,12 +60,14 @@ export function badgeStates(snapshot: Snapshot, refusal: string | null, lostSeco
   };
 }
 
+const notesText = (count: number): string => `${count} note${count === 1 ? '' : 's'}`;
+
 function connectionBadge({ connection, transport }: Snapshot, lostSeconds: number): BadgeState {
   const received = `${lotsText(connection.windowsReceived)} seconds received, ${connection.reconnects} reconnects.`;
   switch (connection.link) {
     case 'open': return transport.ended
       ? { text: 'end of day', tone: 'calm', title: `The last second was sent. ${received}` }
-      : { text: 'connected', tone: 'calm', title: received };
+      : { text: `● ${lotsText(connection.windowsReceived)} s`, tone: 'calm', title: `Connected. ${received}` };
     case 'connecting': return { text: 'connecting', tone: 'warn', title: received };
     case 'lost': {
       const since = Number.isNaN(lostSeconds) ? '' : ` ${durationText(lostSeconds)}`;

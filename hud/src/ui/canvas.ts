@@ -1,4 +1,5 @@
-/** A canvas that fills its host, drawn in CSS pixels. */
+/** A canvas of a panel: fills its host, has a name, and takes colours and fonts from the stylesheet. */
+import { FittedCanvas } from './dom';
 
 export interface Sheet {
   readonly g: CanvasRenderingContext2D;
@@ -7,19 +8,19 @@ export interface Sheet {
 }
 
 export class Sketch {
-  readonly canvas = document.createElement('canvas');
-  private readonly g: CanvasRenderingContext2D;
+  private readonly fitted: FittedCanvas;
   private readonly colours = new Map<string, string>();
   private palette = '';
 
   /** `label` is what the canvas is called by those who do not see it. */
   constructor(private readonly host: HTMLElement, label: string) {
-    const g = this.canvas.getContext('2d');
-    if (g === null) throw new Error('this browser gives no 2D canvas');
-    this.g = g;
+    this.fitted = new FittedCanvas(host);
     this.canvas.setAttribute('role', 'img');
     this.canvas.setAttribute('aria-label', label);
-    host.append(this.canvas);
+  }
+
+  get canvas(): HTMLCanvasElement {
+    return this.fitted.canvas;
   }
 
   /** Say in words what is drawn. */
@@ -29,19 +30,10 @@ export class Sketch {
 
   /** A clean sheet of the host's size; null while the host is not shown. */
   begin(): Sheet | null {
-    const { clientWidth: width, clientHeight: height } = this.host;
-    if (width === 0 || height === 0) return null;
-    const dpr = window.devicePixelRatio || 1;
-    const w = Math.round(width * dpr);
-    const h = Math.round(height * dpr);
-    if (this.canvas.width !== w || this.canvas.height !== h) {
-      this.canvas.width = w;
-      this.canvas.height = h;
-    }
-    this.g.setTransform(dpr, 0, 0, dpr, 0, 0);
-    this.g.clearRect(0, 0, width, height);
-    this.g.textBaseline = 'middle';
-    return { g: this.g, width, height };
+    const size = this.fitted.fit();
+    if (size === null) return null;
+    this.fitted.context.textBaseline = 'middle';
+    return { g: this.fitted.context, ...size };
   }
 
   /** Colour of a variable of the stylesheet, of the palette in use. */

@@ -9,10 +9,10 @@ import type { Cursor, Snapshot } from '../model/snapshot';
 import { newYorkTime } from '../units/time';
 import { Sketch } from './canvas';
 import { deskOf } from './desk';
-import { el } from './el';
+import { element as el } from './dom';
 import { feedsOf, type SecondNumbers } from './feeds';
 import type { Panel, PanelContext } from './panel';
-import { durationText, gammaText, lotsText, NONE, priceText, scoreText, signedText } from './text';
+import { durationText, gammaText, lotsText, priceText, scoreText, signedText } from './text';
 
 const SIDE_WORD: Readonly<Record<Side, string>> = { bid: 'bid', ask: 'offer' };
 
@@ -132,7 +132,7 @@ function writeBox(cursor: Cursor, snapshot: Snapshot, held: boolean, numbers: Se
   const rows = !held
     ? [['', cursor.window > history.head ? 'not yet' : 'older than the half hour held']] as const
     : numbers !== null ? cellRows(numbers, cursor.ticks)
-    : [['', feedsOf(page).refusal ?? NONE]] as const;
+    : [['', feedsOf(page).refusal ?? '…']] as const;
   const text = JSON.stringify([title, place, rows]);
   if (text === boxText) return;
   boxText = text;

@@ -1,14 +1,28 @@
 /** Small help for making elements; text only, never HTML from data. */
 
-type Attributes = Readonly<Record<string, string>>;
+type Attributes = Readonly<Record<string, string | boolean | ((event: Event) => void)>>;
 
+/** A function under `onclick` and the like is a listener, `true` a bare attribute, `false` none; null children are left out. */
 export function element<K extends keyof HTMLElementTagNameMap>(
-  tag: K, attributes: Attributes = {}, ...children: (Node | string)[]
+  tag: K, attributes: Attributes = {}, ...children: readonly (Node | string | null)[]
 ): HTMLElementTagNameMap[K] {
   const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, '');
+    else if (value !== false) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null));
   return made;
+}
+
+/** Set the text only when it changed, so that nothing is laid out for nothing. */
+export function setText(node: HTMLElement, text: string): void {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function setClass(node: HTMLElement, name: string, on: boolean): void {
+  if (node.classList.contains(name) !== on) node.classList.toggle(name, on);
 }
 
 const SVG = 'http://www.w3.org/2000/svg';

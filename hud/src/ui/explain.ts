@@ -5,7 +5,7 @@ import { InvalidateLevel } from '../model/invalidate';
 import { newYorkTime, type WindowNo } from '../units/time';
 import { BAND_TICKS } from './bands';
 import { deskOf } from './desk';
-import { el } from './el';
+import { element as el } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { scoreText } from './text';

@@ -35,7 +35,7 @@ function flowPanel(): Panel {
     mount(host, context) {
       page = context;
       sketch = new Sketch(host, 'Volume by aggressor');
-      host.title = 'Lots traded per second: aggressive buyers up, aggressive sellers down. Where several seconds share a pixel, their largest stands.';
+      host.title = 'Lots traded per second: aggressive buyers up, aggressive sellers down. Where several seconds share a pixel, their largest stands. A bright cap: beyond the scale.';
     },
     draw(level) {
       if (level === InvalidateLevel.None) return;
@@ -47,12 +47,14 @@ function flowPanel(): Panel {
       const pxPerSecond = viewport.pxPerSecond / viewport.dpr;
       const first = Math.max(history.oldest, Math.floor(viewport.leftSecond));
       const last = Math.min(history.head, Math.ceil(viewport.rightSecond) + 1);
-      let most = 0;
+      const sizes: number[] = [];
       for (let w = first; w <= last; w++) {
         const slot = history.slotOf(w as WindowNo);
-        if (slot >= 0) most = Math.max(most, history.buyQty[slot]!, history.sellQty[slot]!);
+        if (slot >= 0) sizes.push(history.buyQty[slot]!, history.sellQty[slot]!);
       }
-      const scale = roundUp125(most);
+      sizes.sort((a, b) => a - b);
+      // one burst must not flatten the rest: the largest hundredth may touch the edge, where a bright cap says so
+      const scale = roundUp125(sizes[Math.floor((sizes.length - 1) * 0.99)] ?? 0);
       const middle = Math.round(height / 2);
       const bar = Math.max(1, pxPerSecond - (pxPerSecond > 3 ? 1 : 0));
       g.fillStyle = sketch.colour('line');
@@ -62,10 +64,15 @@ function flowPanel(): Panel {
         if (slot < 0) continue;
         const x = viewport.xOfSecond(w - 1);
         const [buy, sell] = [history.buyQty[slot]!, history.sellQty[slot]!];
+        const up = Math.min(1, buy / scale) * middle;
+        const down = Math.min(1, sell / scale) * (height - middle - 1);
         g.fillStyle = sketch.colour('bid');
-        g.fillRect(x, middle - (buy / scale) * middle, bar, (buy / scale) * middle);
+        g.fillRect(x, middle - up, bar, up);
         g.fillStyle = sketch.colour('ask');
-        g.fillRect(x, middle + 1, bar, (sell / scale) * (height - middle - 1));
+        g.fillRect(x, middle + 1, bar, down);
+        g.fillStyle = sketch.colour('bright');
+        if (buy > scale) g.fillRect(x, 0, bar, 2);
+        if (sell > scale) g.fillRect(x, height - 2, bar, 2);
       }
       drawCursor(sheet, sketch, snapshot);
       const slot = history.slotOf(readAt(snapshot));

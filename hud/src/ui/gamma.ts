@@ -2,7 +2,7 @@
 import { conventionsAgree } from '../model/gamma';
 import { InvalidateLevel } from '../model/invalidate';
 import { Sketch } from './canvas';
-import { el, setText } from './el';
+import { element as el, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { durationText, gammaText, priceText, signedText } from './text';

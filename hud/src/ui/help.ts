@@ -1,5 +1,5 @@
 /** All keys, from the table that binds them. */
-import { el } from './el';
+import { element as el } from './dom';
 import { keyName, KEYS } from './keymap';
 import type { Panel } from './panel';
 

@@ -38,7 +38,7 @@ export const ladder: Panel = {
     const size = parseFloat(getComputedStyle(sketch.canvas).fontSize);
     const fontShare = 0.92;
     const pxPerTick = viewport.pxPerTick / viewport.dpr;
-    const group = groupTicksFor(pxPerTick, size * 1.1, Math.round(1 / source.tick.points));
+    const group = groupTicksFor(pxPerTick, size * 0.93, Math.round(1 / source.tick.points));
     const headHeight = size * 1.5;
     // the newest second whose numbers are here; while they are on their way the one before stays, and says so
     const at = feeds.walls.newest(history.head);

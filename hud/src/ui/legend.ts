@@ -3,7 +3,7 @@ import { InvalidateLevel } from '../model/invalidate';
 import { LAYER_TITLES, LAYERS, PALETTES, type Layer, type Palette } from '../model/settings';
 import { badgeStates } from './badges';
 import { deskOf } from './desk';
-import { el, setText } from './el';
+import { element as el, setText } from './dom';
 import { feedsOf } from './feeds';
 import { KEYS, keyName, type Command } from './keymap';
 import type { Panel, PanelContext } from './panel';

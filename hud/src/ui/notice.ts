@@ -1,6 +1,6 @@
 /** Sentences over the picture: loading, what failed and its cure, what the connection missed, the last alert. */
 import { InvalidateLevel } from '../model/invalidate';
-import { el, setText } from './el';
+import { element as el, setText } from './dom';
 import type { Panel, PanelContext } from './panel';
 
 /** A notice that reports something past goes by itself. */

@@ -1,10 +1,9 @@
 /** Right half of the head: the second, the touch, and the buttons. */
 import { InvalidateLevel } from '../model/invalidate';
 import { rowAt } from '../model/ladder';
-import { newYorkDate, newYorkTime } from '../units/time';
 import { followBookmark } from './bookmarks';
 import { deskOf, type DrawerId } from './desk';
-import { el, setText } from './el';
+import { element as el, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Command } from './keymap';
 import type { Panel, PanelContext } from './panel';
@@ -12,7 +11,7 @@ import { composePicture, savePicture } from './picture';
 import { lotsText, priceText } from './text';
 
 let page: PanelContext;
-let parts: Readonly<Record<'time' | 'spot' | 'bid' | 'ask' | 'spread', HTMLElement>>;
+let parts: Readonly<Record<'spot' | 'bid' | 'ask' | 'spread', HTMLElement>>;
 const drawerButtons = new Map<DrawerId, HTMLElement>();
 
 const BUTTONS: readonly { command: Command; text: string; title: string; drawer?: DrawerId }[] = [
@@ -31,10 +30,9 @@ export const readout: Panel = {
     followBookmark(context.store);
     const part = (name: string, title: string): HTMLElement => el('output', { class: name, title });
     parts = {
-      time: part('time', 'New York time of the newest second'),
       spot: part('spot', 'Spot: the last trade'),
-      bid: part('bid', 'Best bid, lots at the second\'s end'),
-      ask: part('ask', 'Best offer, lots at the second\'s end'),
+      bid: part('bid', 'Best bid and its lots at the second\'s end'),
+      ask: part('ask', 'Best offer and its lots at the second\'s end'),
       spread: part('spread', 'Spread'),
     };
     const nav = el('nav', { 'aria-label': 'Page' });
@@ -47,7 +45,7 @@ export const readout: Panel = {
       }
       nav.append(button);
     }
-    host.append(parts.time, parts.bid, parts.spot, parts.ask, parts.spread, nav);
+    host.append(parts.bid, parts.spot, parts.ask, parts.spread, nav);
   },
   draw(level) {
     if (level < InvalidateLevel.Light) return;
@@ -55,7 +53,7 @@ export const readout: Panel = {
     if (desk.savePicture) {
       // this panel draws last: the frame is whole, and WebGL still holds its pixels
       desk.savePicture = false;
-      const style = getComputedStyle(parts.time);
+      const style = getComputedStyle(parts.spot);
       savePicture(composePicture(page.store.snapshot, style.getPropertyValue('--bg'), style.color, `12px ${style.fontFamily}`), page.store.snapshot);
     }
     for (const [drawer, button] of drawerButtons) button.setAttribute('aria-expanded', String(desk.isOpen(drawer)));
@@ -63,13 +61,13 @@ export const readout: Panel = {
     const slot = history.slotOf(history.head);
     if (source === null || slot < 0) return;
     const [bid, ask] = [history.bestBid[slot]!, history.bestAsk[slot]!];
-    const wall = feedsOf(page).walls.get(history.head);
+    // the newest second whose numbers are here: at most a moment behind
+    const { walls } = feedsOf(page);
+    const wall = walls.get(walls.newest(history.head));
     const lots = (side: 'bid' | 'ask', ticks: number): string => {
       const row = wall === undefined || Number.isNaN(ticks) ? -1 : rowAt(wall, side, ticks);
       return row < 0 ? '' : lotsText(wall!.end[row]!);
     };
-    setText(parts.time, newYorkTime(history.head));
-    parts.time.title = `${newYorkDate(history.head)}, New York time of the newest second`;
     setText(parts.spot, priceText(history.spot[slot]!, source.tick));
     setText(parts.bid, `${lots('bid', bid)} × ${priceText(bid, source.tick)}`);
     setText(parts.ask, `${priceText(ask, source.tick)} × ${lots('ask', ask)}`);

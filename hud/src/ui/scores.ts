@@ -6,7 +6,7 @@ import { BANDS, DIRECTIONS, type Band, type Direction } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import { DEAD_ZONE, FULL_DEVIATION, ScoreReader, SMOOTHING_SECONDS, type Reading } from '../model/scores';
 import { BAND_TICKS } from './bands';
-import { el, setClass, setText } from './el';
+import { element as el, setClass, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { scoreText, signedText } from './text';
@@ -40,6 +40,9 @@ const reader = new ScoreReader();
 
 /** Share of half a bar, -1 .. 1. */
 const shareOf = (deviation: number): number => Math.max(-1, Math.min(1, deviation / FULL_DEVIATION));
+
+/** Place on the tug's line, -1 .. 1; the marker's radius stays inside. */
+const place = (share: number): string => `calc(50% + ${share} * (50% - 8px))`;
 
 function makeBar(direction: Direction, row: RowKey): Bar {
   const fill = el('i', { class: 'fill' });
@@ -107,9 +110,9 @@ export const scores: Panel = {
 
     const { tug: pull } = readings;
     const share = Number.isNaN(pull.deviation) ? 0 : shareOf(pull.deviation);
-    tug.marker.style.left = `${50 + share * 50}%`;
+    tug.marker.style.left = place(share);
     tug.ghost.hidden = Number.isNaN(pull.raw);
-    if (!tug.ghost.hidden) tug.ghost.style.left = `${50 + shareOf(pull.raw - (Number.isNaN(pull.median) ? 0 : pull.median)) * 50}%`;
+    if (!tug.ghost.hidden) tug.ghost.style.left = place(shareOf(pull.raw - (Number.isNaN(pull.median) ? 0 : pull.median)));
     setText(tug.text, signedText(pull.mean, scoreText));
     tug.text.setAttribute('aria-label', `Ease above less ease below ${signedText(pull.mean, scoreText)} smoothed, ${signedText(pull.raw, scoreText)} this second`);
 

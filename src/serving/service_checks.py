@@ -1,0 +1,311 @@
+"""What must be true of the service over a finished day (spec 11, "HUD service").
+
+Everything is compared with the lake read by itself, never with another answer of the service; the last checks
+go through sockets on loopback.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import websockets.sync.client
+
+from data_eng.integrity.findings import Check, Report, Tally
+from data_eng.lake import Lake
+from data_eng.schema import PLANES
+from data_eng.units import HUD_HISTORY_WINDOWS, HUD_ROWS, PRICES_PER_POINT, STRIKE_OFFSETS, WINDOW_NS
+from serving import wire
+from serving.client_core import query, stream_url
+from serving.hud_streaming import HudCache, HudStreamService
+from serving.local import LocalService
+from serving.ring_buffer import RingBuffer
+from serving.settings import load_settings
+from serving.surfaces import SURFACES
+
+STRIKES: Final = 2 * STRIKE_OFFSETS + 1
+FIRST: Final = 5
+"""batches whose messages are read back, and compared between two clients"""
+LIVE: Final = ("hud", "snap", "wall")
+WAIT_S: Final = 30.0
+KEY: Final = "window_end_ts_ns"
+
+
+def check_service(lake: Lake, symbol: str, dt: str, *, samples: int = FIRST) -> Report:
+    """Every check of one day. samples: batches read back and compared between clients.
+
+    Raises `MissingDataError` or `LakeError` when the day cannot be loaded at all; wrong answers are findings.
+    """
+    service = HudStreamService(lake)
+    cache = service.load_cache(symbol, dt)
+    first = max(min(samples, cache.windows), 1)
+    checks = [
+        check_windows(cache, lake),
+        check_not_empty(cache),
+        check_bootstrap(service, cache),
+        *check_ring(service, cache),
+        *check_messages(cache, lake, first),
+        *check_gex(cache),
+        check_planes(cache),
+    ]
+    checks += check_live(lake, cache, first)
+    hud = cache.surfaces["hud"].columns(["window_valid"])
+    return Report(
+        f"HUD service {symbol} {dt}, epoch {cache.epoch[:16]}",
+        tuple(checks),
+        windows=cache.windows,
+        valid_windows=int(np.count_nonzero(hud["window_valid"].to_numpy())),
+        rows=sum(rows.manifest.row_count for rows in cache.surfaces.values()),
+        events=int(cache.surfaces["snap"].columns(["event_count"])["event_count"].to_numpy().sum()),
+        notes=tuple(
+            f"not in the lake, so not served: {name}" for name in SURFACES if name not in cache.surfaces
+        ),
+    )
+
+
+# ---- without sockets
+
+
+def check_windows(cache: HudCache, lake: Lake) -> Check:
+    """The windows of the loaded day are those of the snapshot in the lake."""
+    tally = Tally("service_windows", "windows")
+    wanted = lake.read(SURFACES["snap"].dataset, cache.symbol, cache.dt, [KEY])[KEY].to_numpy()
+    same = np.array_equal(cache.window_ids, wanted)
+    tally.add(
+        len(wanted), [] if same and len(wanted) else [f"{cache.windows} loaded, {len(wanted)} in the lake"]
+    )
+    return tally.check()
+
+
+def check_not_empty(cache: HudCache) -> Check:
+    """Every surface that is served has rows."""
+    tally = Tally("surfaces_not_empty", "surfaces")
+    for name, rows in cache.surfaces.items():
+        tally.add(1, [] if rows.manifest.row_count else [f"{name} has no rows"])
+    return tally.check()
+
+
+def check_bootstrap(service: HudStreamService, cache: HudCache) -> Check:
+    """The bootstrap is the last 1800 batches, surface by surface, row by row."""
+    tally = Tally("bootstrap_is_the_last_batches", "rows")
+    frames = service.bootstrap_frames(cache.symbol, cache.dt)
+    start = cache.ts_ns(max(cache.windows - HUD_HISTORY_WINDOWS, 0))
+    pieces: dict[str, list[pa.Table]] = {name: [] for name in frames}
+    for _, tables in service.iter_batches(cache.symbol, cache.dt, start):
+        for name, rows in tables.items():
+            pieces[name].append(rows)
+    for name, rows in frames.items():
+        joined = pa.concat_tables(pieces[name])
+        same = joined.num_rows == rows.num_rows and joined.equals(rows)
+        tally.add(
+            rows.num_rows, [] if same else [f"{name}: {rows.num_rows} rows, {joined.num_rows} in batches"]
+        )
+    return tally.check()
+
+
+def check_ring(service: HudStreamService, cache: HudCache) -> list[Check]:
+    """A clock's ring never exceeds its size and drops the oldest; one of half the day has to drop some."""
+    ring = service.ring(cache.symbol, cache.dt)
+    steps = (
+        (window_end, tables["hud"])
+        for window_end, tables in service.iter_batches(cache.symbol, cache.dt, surfaces=("hud",))
+    )
+    small: RingBuffer[int] = RingBuffer(max(cache.windows // 2, 1))
+    return [
+        _follow("ring_of_1800", steps, lambda end, rows: ring),
+        _follow(
+            "ring_drops_the_oldest", ((end, end) for end in cache.window_ids.tolist()), _appending(small)
+        ),
+    ]
+
+
+def _appending(ring: RingBuffer[Any]) -> Callable[[int, Any], RingBuffer[Any]]:
+    def append(end: int, item: Any) -> RingBuffer[Any]:
+        ring.append(end, item)
+        return ring
+
+    return append
+
+
+def _follow(
+    name: str, steps: Iterable[tuple[int, Any]], ring_after: Callable[[int, Any], RingBuffer[Any]]
+) -> Check:
+    tally = Tally(name, "appends")
+    first = None
+    for count, (end, item) in enumerate(steps, start=1):
+        ring = ring_after(end, item)
+        first = end if first is None else first
+        kept = min(count, ring.capacity)
+        oldest = end - (kept - 1) * WINDOW_NS
+        wrong = (
+            len(ring) != kept
+            or ring.newest_ts_ns != end
+            or ring.oldest_ts_ns != oldest
+            or ring.get(oldest) is None
+            or ring.get(oldest - WINDOW_NS) is not None
+        )
+        tally.add(
+            1, [f"after {end}: {len(ring)} windows from {ring.oldest_ts_ns}, wanted {kept}"] if wrong else []
+        )
+    return tally.check()
+
+
+def check_messages(cache: HudCache, lake: Lake, first: int) -> list[Check]:
+    """Messages of the first batches, and of nothing, read back to the rows and the schema of the lake."""
+    rows_tally, empty_tally = (
+        Tally("messages_read_back", "messages"),
+        Tally("empty_keeps_its_schema", "surfaces"),
+    )
+    for name, surface in cache.surfaces.items():
+        last = cache.ts_ns(first - 1)
+        wanted = lake.window_reader(surface.surface.dataset, cache.symbol, cache.dt)
+        for seq in range(first):
+            end = cache.ts_ns(seq)
+            message = cache.message(seq, name)
+            found = wire.decode(message)
+            tag = wire.WindowTag.of(found.schema)
+            rows = wanted.read(end - WINDOW_NS, end)
+            right = (
+                found.schema.equals(rows.schema)
+                and found.equals(rows)
+                and (tag.seq, tag.surface) == (seq, name)
+            )
+            rows_tally.add(1, [] if right else [f"{name} {last}: the message differs from the lake"])
+        wanted.close()
+        empty = wire.decode(wire.encode_table(surface.range(cache.last_ts_ns, cache.last_ts_ns)))
+        kept = empty.schema.equals(surface.schema) and empty.num_rows == 0
+        empty_tally.add(1, [] if kept else [f"{name}: {empty.schema.names}"])
+    return [rows_tally.check(), empty_tally.check()]
+
+
+def check_gex(cache: HudCache) -> list[Check]:
+    """61 strikes for every snapshot window with a spot and for no other, each with the snapshot's spot."""
+    snap = cache.surfaces["snap"].columns([KEY, "spot_ref_price_int"])
+    spot = dict(zip(snap[KEY].to_pylist(), snap["spot_ref_price_int"].to_pylist(), strict=True))
+    wanted = {end: price for end, price in spot.items() if price > 0}
+    gex = cache.surfaces["gex"].columns([KEY, "underlying_spot_ref"])
+    ends, counts = np.unique(gex[KEY].to_numpy(), return_counts=True)
+    windows = Tally("gex_windows", "windows")
+    found = dict(zip(ends.tolist(), counts.tolist(), strict=True))
+    wrong = [
+        f"{end}: {found.get(end, 0)} strikes, wanted {STRIKES if end in wanted else 0}"
+        for end in sorted(found.keys() | wanted.keys())
+        if found.get(end, 0) != (STRIKES if end in wanted else 0)
+    ]
+    windows.add(len(wanted), wrong)
+    spots = Tally("gex_spot_is_the_snapshots", "rows")
+    in_points = np.array([spot.get(end, 0) for end in gex[KEY].to_pylist()]) / PRICES_PER_POINT
+    stored = gex["underlying_spot_ref"].to_numpy()
+    spots.add_rows(stored != in_points, lambda row: f"row {row}: {stored[row]}, wanted {in_points[row]}")
+    return [windows.check(), spots.check()]
+
+
+def check_planes(cache: HudCache) -> Check:
+    """Every plane has 1201 bytes in the messages that are sent."""
+    tally = Tally("plane_length", "planes")
+    for seq in sorted({0, cache.windows // 2, cache.windows - 1}):
+        rows = wire.decode(cache.message(seq, "hud"))
+        for name in PLANES:
+            sizes = [len(value.as_py()) for value in rows[name]]
+            tally.add(1, [] if sizes == [HUD_ROWS] else [f"{name} of window {seq} has {sizes} bytes"])
+    return tally.check()
+
+
+# ---- through sockets
+
+
+def check_live(lake: Lake, cache: HudCache, first: int) -> list[Check]:
+    """Two clients get the same bytes, which are the lake's; pause, seek and step do what they say."""
+    settings = load_settings(lake=lake.root, symbol=cache.symbol, dt=cache.dt, port=0, host="127.0.0.1")
+    with LocalService(settings) as url:
+        return [_two_clients(url, cache, first), _round_trip(url, cache)]
+
+
+def _two_clients(url: str, cache: HudCache, first: int) -> Check:
+    tally = Tally("two_clients_get_the_same", "messages")
+    one, other = (_received(url, cache, first) for _ in range(2))
+    for number, (mine, theirs) in enumerate(zip(one, other, strict=True)):
+        tally.add(1, [] if mine == theirs else [f"message {number} differs"])
+    return tally.check()
+
+
+def _received(url: str, cache: HudCache, windows: int) -> list[bytes]:
+    with _connect(url, cache, "max") as ws:
+        found: list[bytes] = []
+        while len(found) < windows * len(LIVE):
+            message = ws.recv(WAIT_S)
+            if isinstance(message, bytes):
+                found.append(message)
+        return found
+
+
+def _round_trip(url: str, cache: HudCache) -> Check:
+    tally = Tally("live_round_trip", "messages")
+    with _connect(url, cache, "1000") as ws:
+        talk = _Talk(ws, cache, tally)
+        talk.expect_text("hello", epoch=cache.epoch, symbol=cache.symbol, dt=cache.dt)
+        talk.expect_window(0)
+        talk.send("pause")
+        talk.expect_text("state", cause="pause", playing=False)
+        middle = cache.windows // 2
+        talk.send("seek", ts_ns=str(cache.ts_ns(middle)))
+        talk.expect_text(
+            "state", cause="seek", position={"ts_ns": str(cache.ts_ns(middle)), "seq": str(middle)}
+        )
+        ahead = min(2, cache.windows - middle)
+        talk.send("step", windows=ahead)
+        talk.expect_text("state", cause="step")
+        for seq in range(middle, middle + ahead):
+            talk.expect_window(seq)
+        talk.send("step", windows=-1)
+        talk.expect_text("state", cause="step")
+        talk.expect_window(max(middle + ahead - 2, 0))
+        talk.send("nonsense")
+        talk.expect_text("error", code="unknown_command", fatal=False)
+    return tally.check()
+
+
+class _Talk:
+    """One side of a conversation with the service: what is wanted next, and what came."""
+
+    def __init__(self, ws: websockets.sync.client.ClientConnection, cache: HudCache, tally: Tally) -> None:
+        self._ws = ws
+        self._cache = cache
+        self._tally = tally
+
+    def send(self, kind: str, **fields: Any) -> None:
+        self._ws.send(wire.control(kind, **fields))
+
+    def expect_text(self, kind: str, **fields: Any) -> None:
+        """The next text that is no heartbeat; windows on their way before a pause are passed over."""
+        while True:
+            message = self._ws.recv(WAIT_S)
+            if isinstance(message, str):
+                found = json.loads(message)
+                if found["type"] not in ("heartbeat", "end"):
+                    break
+        right = found["type"] == kind and all(found.get(name) == value for name, value in fields.items())
+        self._tally.add(1, [] if right else [f"wanted {kind} {fields}, found {message[:120]}"])
+
+    def expect_window(self, seq: int) -> None:
+        """The next messages are that window, byte by byte what the lake holds."""
+        for name in LIVE:
+            message = self._ws.recv(WAIT_S)
+            while isinstance(message, str) and json.loads(message)["type"] in ("heartbeat", "end"):
+                message = self._ws.recv(WAIT_S)
+            right = message == self._cache.message(seq, name)
+            self._tally.add(1, [] if right else [f"window {seq} of {name} did not come as it should"])
+
+
+def _connect(url: str, cache: HudCache, speed: str) -> websockets.sync.client.ClientConnection:
+    text = query(
+        symbol=cache.symbol,
+        dt=cache.dt,
+        start_ts_ns=cache.first_ts_ns,
+        speed=speed,
+        surfaces=",".join(LIVE),
+    )
+    return websockets.sync.client.connect(stream_url(url, text), max_size=None, compression=None, proxy=None)
