@@ -143,6 +143,8 @@ class NaiveOptionBooks:
     def finish(self) -> None:
         """The stream is over: whatever windows are left see the books as they are."""
         self._end_events()
+        if not self.plain_seen:
+            self._end_initial_snapshots()
         if self.window_ends:
             self._read_seconds_ending_by(self.window_ends[-1])
 
@@ -218,7 +220,7 @@ class NaiveOptionBooks:
         book.complete = not book.bad
 
     def _end_initial_snapshots(self) -> None:
-        """The books with which a file begins are all told before its first plain record.
+        """The books with which a file begins are all told before its first plain record, or before its end.
 
         So an unmarked snapshot is over, and of an option that no snapshot names nothing rested.
         """

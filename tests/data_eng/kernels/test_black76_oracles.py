@@ -1,7 +1,7 @@
 """The compiled Black-76 against two public libraries, and the laws that any pricing must keep (spec 13.10).
 
 The grid goes from 30 seconds to 250 days and from deep in to deep out of the money. A price of
-F N(d1) - K N(d2) carries the rounding of numbers as large as F and K, in the oracles too: `noise` says how much.
+F N(d1) - K N(d2) carries the rounding of numbers as large as F and K, in the oracles too (`noise`).
 """
 
 from __future__ import annotations

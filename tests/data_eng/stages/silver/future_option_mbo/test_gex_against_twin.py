@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from data_eng.stages.silver.future_option_mbo.compute_gex_surface_1s import GexReport
-from tests.naive.records import F_SNAPSHOT
+from tests.naive.option_books import NaiveOptionBooks
 from tests.option_harness import assert_case, run_stage, run_twin, same_bytes
 from tests.option_oracles import FORWARD_INT, SCALE, Point, Quoted, quantlib, quoted_case
 from tests.option_strategies import TIDY_MOVES, OptionCase, option_cases
@@ -61,21 +61,29 @@ def test_any_number_of_shards_gives_the_same_bytes(case: OptionCase, shards: int
     assert same_bytes(run_stage(case), run_stage(case, shards=shards))
 
 
+def moved_on_at(case: OptionCase, end_ns: int) -> int:
+    """Number of the record that moves the clock to `end_ns` or beyond: what comes from there on is future.
+
+    A late record is none, whatever its ts_event says, nor is a snapshot with which the file begins.
+    """
+    books = NaiveOptionBooks([c.instrument_id for c in case.chain], [])
+    for place, rec in enumerate(case.records):
+        books.apply([rec])
+        if books.clock is not None and books.clock >= end_ns:
+            return place
+    return len(case.records)
+
+
 @settings(max_examples=40)
 @given(cases, st.data())
 def test_the_future_changes_nothing(case: OptionCase, data: st.DataObject) -> None:
-    """Drop what comes from the first record on that reaches a window's end: all up to it stays, to the bit.
-
-    A plain record reaches it by its ts_event, a snapshot by its ts_recv.
-    """
-    place = data.draw(st.integers(0, len(case.windows) - 1))
-    end = case.windows[place].end_ns
-    reach = [r.ts_recv if r.flags & F_SNAPSHOT else r.ts_event for r in case.records]
-    first = next((k for k, ts in enumerate(reach) if ts >= end), len(reach))
-    later = {k: [f for f in rows if f.ts_recv_ns < end] for k, rows in case.figures.items()}
+    """Without the records, figures and spots of later, all up to a window's end stays, to the bit."""
+    end = data.draw(st.sampled_from(case.windows)).end_ns
+    first = moved_on_at(case, end)
+    known = {k: [f for f in rows if f.ts_recv_ns < end] for k, rows in case.figures.items()}
     early = case._replace(
         records=case.records[:first],
-        figures={k: rows for k, rows in later.items() if rows},
+        figures={k: rows for k, rows in known.items() if rows},
         windows=[w if w.end_ns <= end else w._replace(spot_int=0) for w in case.windows],
     )
     assume(early.figures)
