@@ -35,10 +35,8 @@ PICTURE: Final = "radar.png"
 PICTURE_START: Final = "09:29@America/New_York"
 """a minute before the cash open"""
 PICTURE_MINUTES: Final = {"tiny": 2.0, "small": 10.0}
-KERNELS: Final = tuple(
-    f"data_eng.kernels.{name}" for name in ("book", "option_book", "gex", "physics", "hud")
-)
-"""what the stages need compiled, the longest first"""
+KERNELS: Final = ("data_eng.kernels.book", "data_eng.kernels.option_book, data_eng.kernels.gex")
+"""what the stages need compiled, in halves of like cost"""
 SIMULATED_RAW: Final = "sim"
 OURS: Final = frozenset({SIMULATED_RAW, PICTURE, "bronze", "silver", "gold", "_staging"})
 """what a demo leaves in its lake"""
@@ -127,25 +125,29 @@ def _play(
 
 @contextmanager
 def _kernels_compiling(report: EdgeReporter) -> Iterator[None]:
-    """A second process compiles the kernels of the stages while the simulator's are compiled here.
+    """Two processes compile the kernels of the stages while the simulator's are compiled here.
 
-    Each side takes some half a minute of one core on a machine that has never run them, and numba cannot
-    share a process. With a filled cache the child is gone within a second. What it fails to do is done by
-    who needs it.
+    Each takes some 25 s of one core on a machine that has never run them, and numba cannot share a process.
+    With a filled cache the children are gone within a second. What they fail to do is done by who needs it.
     """
-    child = subprocess.Popen(
-        [sys.executable, "-c", f"import {', '.join(KERNELS)}"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"import {modules}"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for modules in KERNELS
+    ]
     report.note("kernels are compiled on the first run of a machine; that takes about half a minute")
     try:
         yield
-        child.wait()
+        for child in children:
+            child.wait()
     finally:
-        child.kill()
-        child.wait()
+        for child in children:
+            child.kill()
+            child.wait()
 
 
 # -- where ---------------------------------------------------------------------------------------------------
