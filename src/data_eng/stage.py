@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from data_eng.errors import LakeError, SpymasterError
@@ -225,16 +224,14 @@ def engine_run_hash(
 
 @dataclass(frozen=True)
 class InputSource:
-    """A partition that can be pickled and read elsewhere: (dataset, symbol, dt) of the lake at `root`."""
+    """A partition that can be pickled and read in another process: (dataset, symbol, dt) of a lake."""
 
-    root: Path
+    lake: Lake
     place: tuple[str, str, str]
 
     def iter_batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """One batch per row group, in file order."""
-        from data_eng.lake import Lake
-
-        return Lake(self.root).iter_batches(*self.place, columns=columns)
+        return self.lake.iter_batches(*self.place, columns=columns)
 
 
 @dataclass
@@ -283,7 +280,7 @@ class StageContext:
 
     def source(self, dataset: str) -> InputSource:
         """Declared input as something that another process can open."""
-        return InputSource(self.lake.root, self._input(dataset))
+        return InputSource(self.lake, self._input(dataset))
 
     def read_earlier(self, dataset: str) -> pa.Table | None:
         """Partition of the latest earlier date of a dataset declared in ``earlier``; None when there is

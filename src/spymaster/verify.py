@@ -16,7 +16,7 @@ _Check = Callable[..., "Report"]
 
 
 def verify(
-    what: Literal["data", "physics", "all"] = "all",
+    what: Literal["data", "physics", "gex", "all"] = "all",
     /,
     *,
     day: Day = DAY,
@@ -33,16 +33,17 @@ def verify(
     Parameters
     ----------
     what:
-        data = futures book and radar; physics = calibration, vacuum, bands, context and picture; all = every
-        check of this version.
+        data = futures book and radar; physics = calibration, vacuum, bands, context and picture; gex = option
+        quotes, gamma and its profile; all = every check of this version.
     samples:
         Windows, chosen by a fixed seed, that are rebuilt from scratch: the book from bronze, the picture from
         the surfaces.
     """
     from data_eng.integrity.book import check_futures_book
+    from data_eng.integrity.gex import check_gex
     from data_eng.integrity.physics import check_physics
 
-    checks: dict[str, _Check] = {"data": check_futures_book, "physics": check_physics}
+    checks: dict[str, _Check] = {"data": check_futures_book, "physics": check_physics, "gex": check_gex}
     chosen = list(checks.values()) if what == "all" else [checks[what]]
     return _report(chosen, day, lake, samples, output)
 
@@ -65,7 +66,7 @@ def verify_data(*, day: Day = DAY, lake: LakeAt = LAKE_AT, samples: int = 5, out
 def verify_physics(
     *, day: Day = DAY, lake: LakeAt = LAKE_AT, samples: int = 5, output: Output = OUTPUT
 ) -> int:
-    """Check calibration, vacuum, bands, context and picture of one day by computing them a second way.
+    """Check calibration, vacuum, bands, context, picture and gamma of one day by computing them a second way.
 
     For example:
 
@@ -76,7 +77,10 @@ def verify_physics(
     samples:
         Windows, chosen by a fixed seed, whose picture is painted again from the surfaces.
     """
-    return verify("physics", day=day, lake=lake, samples=samples, output=output)
+    from data_eng.integrity.gex import check_gex
+    from data_eng.integrity.physics import check_physics
+
+    return _report([check_physics, check_gex], day, lake, samples, output)
 
 
 def _report(checks: list[_Check], day: Day, lake: LakeAt, samples: int, output: Output) -> int:

@@ -79,36 +79,33 @@ class SolveArrays(NamedTuple):
     q_interest_ts: Any  # int64[rows]
 
 
-@njit(forceinline=True)
-def _series_vol(e, anchors, which, g, forward, discount, root, option, mid):
-    """Volatility of a series from the mid of one option, or NO_VALUE; e.status tells why, for F = spot."""
-    right = e.right[option]
-    strike = e.strike_int[option] / PRICES_PER_POINT
+@njit()
+def _series_vol(anchors, status, which, g, right, strike, forward, discount, root, option, mid):
+    """Volatility of a series from the mid of one option, or NO_VALUE; status tells why, for F = spot."""
     above = time_value(right, mid, discount, forward, strike)
     if not above > 0.0:
         inner = forward - strike if right == CALL else strike - forward
         if which == 0:
-            e.status[option] = R_BELOW_INTRINSIC if mid <= discount * max(inner, 0.0) else R_NO_ROOT
+            status[option] = R_BELOW_INTRINSIC if mid <= discount * max(inner, 0.0) else R_NO_ROOT
         return NO_VALUE
     wanted = above / math.sqrt(forward * strike)
-    anchor = anchors[which, g]
     guess = -1.0
-    if anchor.option >= 0:
-        guess = anchor.s
+    if anchors[which, g].option >= 0:
+        guess = anchors[which, g].s
         if (
-            anchor.option == option
-            and anchor.mid == mid
-            and anchor.forward == forward
-            and abs(wanted - anchor.wanted) <= TANGENT_REACH * wanted
+            anchors[which, g].option == option
+            and anchors[which, g].mid == mid
+            and anchors[which, g].forward == forward
+            and abs(wanted - anchors[which, g].wanted) <= TANGENT_REACH * wanted
         ):
-            s = anchor.s + (wanted - anchor.wanted) * anchor.tangent
+            s = guess + (wanted - anchors[which, g].wanted) * anchors[which, g].tangent
             if V_LOW * root <= s <= V_HIGH * root:
                 return s / root
     a = -abs(math.log(forward / strike))
     s = implied_total_vol(wanted, a, math.exp(0.5 * a), V_LOW * root, V_HIGH * root, guess)
     if s < 0.0:
         if which == 0:
-            e.status[option] = R_NO_ROOT
+            status[option] = R_NO_ROOT
         anchors[which, g].option = -1
         return NO_VALUE
     slope = scaled_slope(a, s)
@@ -121,23 +118,24 @@ def _series_vol(e, anchors, which, g, forward, discount, root, option, mid):
     return s / root
 
 
-@njit()
+@njit(forceinline=True)
 def _first_vol(e, mids, w, which, g, forward, discount, root):
     """The first volatility among the options of a series that carry weight: out of the money first."""
     strike = e.strike_int[e.member[e.first[g]]] / PRICES_PER_POINT
     first_right = CALL if strike >= forward else PUT
+    vol = NO_VALUE
     for turn in range(2):
         right = first_right if turn == 0 else 1 - first_right
         for m in range(e.first[g], e.first[g + 1]):
             option = e.member[m]
-            if e.right[option] == right and e.interest[option] > 0.0:
+            if vol < 0.0 and e.right[option] == right and e.interest[option] > 0.0:
                 total = mids[w, e.column[option]]
                 if total > 0:
                     mid = total / (2.0 * PRICES_PER_POINT)
-                    vol = _series_vol(e, e.anchors, which, g, forward, discount, root, option, mid)
-                    if vol > 0.0:
-                        return vol
-    return NO_VALUE
+                    vol = _series_vol(
+                        e.anchors, e.status, which, g, right, strike, forward, discount, root, option, mid
+                    )
+    return vol
 
 
 @njit(forceinline=True)
@@ -155,7 +153,7 @@ def _reason(e, expired, interest, vol, total, state, option):
     return R_CROSSED if state == Q_CROSSED else R_ONE_SIDED
 
 
-@njit()
+@njit(forceinline=True)
 def _quote_row(e, row, w, option, end, spot, vol, vol_mid, total, age, state, rate):
     """One row of option_quote_1s."""
     left_ns = e.expiration[option] - end
@@ -408,35 +406,36 @@ def lay_out(ends, spots, strikes, call_abs, put_abs, history, last_end, out_end,
 
 # ------------------------------------------------------------------------------------ profile (7.4)
 @njit()
-def _net_gamma(at, n, xs, half_log_s, inv_s, weight):
+def _net_gamma(at, n, terms):
     """(G, dG/dF) at the spot `at`, both times one positive factor: signs and roots are those of G.
 
-    Only terms within e^-45 of the largest count, so that nothing underflows however narrow the peaks are.
+    terms float64[5, >= n]: ln K, s/2, 1/s and weight of each series; the fifth row is scratch. Only terms
+    within e^-45 of the largest count, so that nothing underflows however narrow the peaks are.
     """
     largest = -np.inf
     x = math.log(at)
     for i in range(n):
-        d1 = (x - xs[i]) * inv_s[i] + half_log_s[i]
-        exponent = -0.5 * d1 * d1
-        largest = max(largest, exponent)
+        d1 = (x - terms[0, i]) * terms[2, i] + terms[1, i]
+        terms[4, i] = d1
+        largest = max(largest, -0.5 * d1 * d1)
     total = 0.0
     slope = 0.0
     for i in range(n):
-        d1 = (x - xs[i]) * inv_s[i] + half_log_s[i]
+        d1 = terms[4, i]
         exponent = -0.5 * d1 * d1 - largest
         if exponent > -45.0:
-            term = weight[i] * math.exp(exponent) * inv_s[i]
+            term = terms[3, i] * math.exp(exponent) * terms[2, i]
             total += term
-            slope -= term * (d1 * inv_s[i] + 1.0)
+            slope -= term * (d1 * terms[2, i] + 1.0)
     return total, slope / at
 
 
 @njit()
-def _root_between(lo, hi, sign_lo, n, xs, half_s, inv_s, weight):
+def _root_between(lo, hi, sign_lo, n, terms):
     """The sign change of G in (lo, hi), to the last bits, by Newton steps inside a bracket."""
     at = 0.5 * (lo + hi)
     for _ in range(200):
-        value, slope = _net_gamma(at, n, xs, half_s, inv_s, weight)
+        value, slope = _net_gamma(at, n, terms)
         if value == 0.0:
             return at
         if (value > 0.0) == (sign_lo > 0.0):
@@ -453,13 +452,13 @@ def _root_between(lo, hi, sign_lo, n, xs, half_s, inv_s, weight):
 
 
 @njit()
-def _turning_point(lo, hi, sign, n, xs, half_s, inv_s, weight):
+def _turning_point(lo, hi, sign, n, terms):
     """A spot in (lo, hi), where G bends towards 0, at which it has the other sign, or 0 when it has not."""
     for _ in range(60):
         at = 0.5 * (lo + hi)
         if not lo < at < hi:
             return 0.0
-        value, slope = _net_gamma(at, n, xs, half_s, inv_s, weight)
+        value, slope = _net_gamma(at, n, terms)
         if (value > 0.0) != (sign > 0.0):
             return at
         if slope * sign < 0.0:
@@ -481,7 +480,7 @@ def _turning_point(lo, hi, sign, n, xs, half_s, inv_s, weight):
 )  # fmt: skip
 def profile(
     ends, spots, strikes, expiration, strike_of, vol, net_weight, flow_weight, call_abs, put_abs, rate, start,
-    out, flip_end, flips, scratch,
+    out, flip_end, flips, terms,
 ):  # fmt: skip
     """Rows of gex_profile_1s from window `start` on; returns the first window that found no room for its
     flips.
@@ -489,7 +488,7 @@ def profile(
     strikes int64[k] ascending; expiration int64[g], strike_of int32[g]: of the series of the whole chain.
     vol, net_weight, flow_weight float64[w, g]; call_abs, put_abs float64[w, k]. out float64[10, w]: call,
     put, net, centre, top call strike, top put strike, three conventions' nets: calls minus puts, short all,
-    flow; one spare. flip_end int32[w + 1] offsets into flips. scratch float64[4, g].
+    flow; one spare. flip_end int32[w + 1] offsets into flips. terms float64[5, >= g], scratch.
     """
     n_strikes = strikes.shape[0]
     for w in range(start, ends.shape[0]):
@@ -535,10 +534,10 @@ def profile(
                 / (forward * s)
             )
             if net_weight[w, g] != 0.0:
-                scratch[0, n] = math.log(strike)
-                scratch[1, n] = 0.5 * s
-                scratch[2, n] = 1.0 / s
-                scratch[3, n] = net_weight[w, g] * discount
+                terms[0, n] = math.log(strike)
+                terms[1, n] = 0.5 * s
+                terms[2, n] = 1.0 / s
+                terms[3, n] = net_weight[w, g] * discount
                 narrowest = min(narrowest, s)
                 n += 1
         out[0, w] = calls
@@ -550,13 +549,12 @@ def profile(
         out[8, w] = flow
         if n == 0:
             continue
-        xs, half_s, inv_s, weight = scratch[0], scratch[1], scratch[2], scratch[3]
         lowest = max(forward - REACH_POINTS, 1e-6)
         highest = forward + REACH_POINTS
         cells = np.int64(min(max((highest - lowest) / (0.5 * narrowest * forward), 32.0), 20_000.0))
         step = (highest - lowest) / cells
         x0 = lowest
-        y0, d0 = _net_gamma(x0, n, xs, half_s, inv_s, weight)
+        y0, d0 = _net_gamma(x0, n, terms)
         if y0 == 0.0:
             flips[at] = x0
             at += 1
@@ -564,19 +562,19 @@ def profile(
             if at + 3 > flips.shape[0]:
                 return w
             x1 = highest if c == cells - 1 else lowest + (c + 1) * step
-            y1, d1 = _net_gamma(x1, n, xs, half_s, inv_s, weight)
+            y1, d1 = _net_gamma(x1, n, terms)
             if y1 == 0.0:
                 flips[at] = x1
                 at += 1
             elif y0 != 0.0:
                 if (y0 > 0.0) != (y1 > 0.0):
-                    flips[at] = _root_between(x0, x1, y0, n, xs, half_s, inv_s, weight)
+                    flips[at] = _root_between(x0, x1, y0, n, terms)
                     at += 1
                 elif d0 * y0 < 0.0 and d1 * y0 > 0.0:
-                    middle = _turning_point(x0, x1, y0, n, xs, half_s, inv_s, weight)
+                    middle = _turning_point(x0, x1, y0, n, terms)
                     if middle > 0.0:
-                        flips[at] = _root_between(x0, middle, y0, n, xs, half_s, inv_s, weight)
-                        flips[at + 1] = _root_between(middle, x1, -y0, n, xs, half_s, inv_s, weight)
+                        flips[at] = _root_between(x0, middle, y0, n, terms)
+                        flips[at + 1] = _root_between(middle, x1, -y0, n, terms)
                         at += 2
             x0, y0, d0 = x1, y1, d1
         flip_end[w + 1] = at

@@ -156,12 +156,12 @@ class TableMaker:
     ) -> pa.RecordBatch:
         out = np.empty((10, len(ends)))
         flip_end = np.zeros(len(ends) + 1, np.int32)
-        scratch = np.empty((4, max(len(self._expiration), 1)))
+        terms = np.empty((5, max(len(self._expiration), 1)))
         at = 0
         while at < len(ends):
             at = kernel.profile(
                 ends, spots, self._chain.strikes, self._expiration, self._strike_of_series, vol, net, flow,
-                call, put, self._rate, at, out, flip_end, self._flips, scratch,
+                call, put, self._rate, at, out, flip_end, self._flips, terms,
             )  # fmt: skip
             if at < len(ends):
                 self._flips = np.concatenate([self._flips, np.zeros(len(self._flips))])
