@@ -20,5 +20,6 @@ export default defineConfig({
     },
   },
   server: { proxy: { '/v1': { target: 'http://127.0.0.1:8765', ws: true }, '/readyz': 'http://127.0.0.1:8765' } },
-  test: { include: ['tests/**/*.test.ts'] },
+  // patience with a busy machine
+  test: { include: ['tests/**/*.test.ts'], testTimeout: 60_000 },
 });

@@ -18,6 +18,14 @@ const api = new HttpApi('');
 const opening = readBookmark(page);
 store.open(opening);
 
+// asked for before anything is built: the answer travels meanwhile
+const session = new Session(store, api, {
+  connect: (url) => new WebSocket(url),
+  after: (ms, run) => window.setTimeout(run, ms),
+  cancel: (timer) => window.clearTimeout(timer),
+}, opening, () => performance.now());
+void session.run();
+
 const heatmap = new Heatmap(store, page.searchParams.get('renderer') === 'canvas2d');
 const panels: readonly Panel[] = [heatmap, new TransportBar(), new Minimap(), ...PANELS];
 const frames = new Frames((level, nowMs) => {
@@ -34,15 +42,9 @@ for (const panel of panels) {
 }
 bindKeys(context);
 store.subscribe((level) => frames.request(level));
+window.addEventListener('online', () => session.hurry());
 // a page that comes back from the background shows the present at once
 document.addEventListener('visibilitychange', () => frames.request(InvalidateLevel.Full));
-
-const session = new Session(store, api, {
-  connect: (url) => new WebSocket(url),
-  after: (ms, run) => window.setTimeout(run, ms),
-  cancel: (timer) => window.clearTimeout(timer),
-}, opening, () => performance.now());
-void session.run();
 
 // For tests and for the curious: what the page knows and what the renderer holds. Nothing in the page uses it.
 declare global {

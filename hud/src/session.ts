@@ -47,6 +47,8 @@ export class Session implements TransportActions {
   private loading: AbortController | null = null;
   private seekTimer: number | null = null;
   private lastSeekMs = -Infinity;
+  /** The last hello named another epoch than the one before. */
+  private renewed = false;
   private playing: boolean;
   private speed: number | 'max';
 
@@ -208,7 +210,7 @@ export class Session implements TransportActions {
   private async startAfresh(hello: HelloMessage): Promise<void> {
     this.day = { ...this.day!, firstWindow: hello.firstWindow, lastWindow: hello.lastWindow };
     const at = clamp(this.store.history.head, hello.firstWindow, hello.lastWindow);
-    this.store.setConnection({ notice: 'The service now serves another version of this day; the page was loaded again.' });
+    this.renewed = true;
     this.store.setDay(null);
     this.seekNow(at);
     await this.fetchAround();
@@ -235,9 +237,12 @@ export class Session implements TransportActions {
         lostSinceMs: null,
         reconnects: connection.reconnects + (back ? 1 : 0),
         ...(back ? {
-          notice: `The connection was lost for ${away} s. Nothing is missing: the replay goes on where it stopped.`,
+          notice: this.renewed
+            ? 'The service now holds another version of this day; the page shows the new one.'
+            : `The connection was lost for ${away} s. Nothing is missing: the replay goes on where it stopped.`,
         } : {}),
       });
+      this.renewed = false;
     } else if (state === 'lost') {
       this.store.setConnection({ link: 'lost', lostSinceMs: connection.lostSinceMs ?? this.nowMs() });
     } else {
@@ -270,6 +275,11 @@ export class Session implements TransportActions {
         break;
       default:
     }
+  }
+
+  /** The browser is online again: do not wait for the next try. */
+  hurry(): void {
+    this.stream?.hurry();
   }
 
   // ---- transport

@@ -17,8 +17,11 @@ it was, so that every window comes exactly once.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -40,6 +43,7 @@ from serving.client_core import (
     problem_of,
     query,
     stream_url,
+    unreachable,
 )
 from serving.surfaces import DEFAULT
 
@@ -55,9 +59,10 @@ MAX_MESSAGE_BYTES: Final = 64 << 20
 class _Requests:
     """Paths of all answers, and what is done with their bodies."""
 
-    def __init__(self, base_url: str, token: str | None) -> None:
+    def __init__(self, base_url: str, token: str | None, ca_file: Path | None) -> None:
         self.base_url = base_url.rstrip("/")
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.tls = None if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
 
     def options(self) -> dict[str, Any]:
         return {
@@ -65,6 +70,7 @@ class _Requests:
             "headers": self.headers,
             "timeout": TIMEOUT_S,
             "trust_env": not is_local(self.base_url),
+            "verify": True if self.tls is None else self.tls,
         }
 
     def stream_options(self) -> dict[str, Any]:
@@ -73,11 +79,8 @@ class _Requests:
             "compression": None,
             "max_size": MAX_MESSAGE_BYTES,
             "proxy": None if is_local(self.base_url) else True,
+            **({"ssl": self.tls} if self.tls is not None else {}),
         }
-
-
-def _table(response: httpx2.Response) -> pa.Table:
-    return wire.decode(_checked(response).content)
 
 
 def _checked(response: httpx2.Response) -> httpx2.Response:
@@ -100,10 +103,18 @@ def _limits(
 
 
 class Client:
-    """A client that blocks. token: for an exposed service. All methods raise `ClientError` for a refusal."""
+    """A client that blocks. token: for an exposed service; ca_file: who signed its certificate.
 
-    def __init__(self, base_url: str = "http://127.0.0.1:8765", token: str | None = None) -> None:
-        self._requests = _Requests(base_url, token)
+    All methods raise `ClientError` for a refusal, and when the service cannot be reached.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8765",
+        token: str | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
+        self._requests = _Requests(base_url, token, ca_file)
         self._http = httpx2.Client(**self._requests.options())
 
     def catalog(self) -> dict[str, Any]:
@@ -192,11 +203,17 @@ class Client:
         self.close()
 
     def _rows(self, path: str, **values: Any) -> pa.Table:
-        return _table(self._http.get(f"{path}?{query(**values)}"))
+        return wire.decode(self._get(path, values).content)
 
     def _json(self, path: str, **values: Any) -> dict[str, Any]:
-        found: dict[str, Any] = _checked(self._http.get(f"{path}?{query(**values)}")).json()
+        found: dict[str, Any] = self._get(path, values).json()
         return found
+
+    def _get(self, path: str, values: dict[str, Any]) -> httpx2.Response:
+        try:
+            return _checked(self._http.get(f"{path}?{query(**values)}"))
+        except httpx2.TransportError as error:
+            raise unreachable(self._requests.base_url, error) from error
 
 
 class Stream:
@@ -209,6 +226,7 @@ class Stream:
         self._requests = requests
         self._state = state
         self._ws: websockets.sync.client.ClientConnection | None = None
+        self._opened = ExitStack()
 
     @property
     def hello(self) -> dict[str, Any]:
@@ -269,9 +287,15 @@ class Stream:
         if self._ws is None:
             url = stream_url(self._requests.base_url, self._state.connect_query())
             try:
-                self._ws = websockets.sync.client.connect(url, **self._requests.stream_options())
+                self._ws = self._opened.enter_context(
+                    websockets.sync.client.connect(url, **self._requests.stream_options())
+                )
             except websockets.exceptions.InvalidStatus as error:
                 raise problem_of(error.response.status_code, bytes(error.response.body or b"")) from error
+            except OSError as error:
+                if self._state.hello is None:
+                    raise unreachable(self._requests.base_url, error) from error
+                raise
             self._state.take(self._ws.recv())
             for text in self._state.after_connect():
                 self._ws.send(text)
@@ -279,9 +303,8 @@ class Stream:
 
     def close(self) -> None:
         """Leave."""
-        if self._ws is not None:
-            self._ws.close()
-            self._ws = None
+        self._ws = None
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self.open()
@@ -303,8 +326,13 @@ class Stream:
 class AsyncClient:
     """`Client` for an event loop: the same methods, awaited."""
 
-    def __init__(self, base_url: str = "http://127.0.0.1:8765", token: str | None = None) -> None:
-        self._requests = _Requests(base_url, token)
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8765",
+        token: str | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
+        self._requests = _Requests(base_url, token, ca_file)
         self._http = httpx2.AsyncClient(**self._requests.options())
 
     async def catalog(self) -> dict[str, Any]:
@@ -397,11 +425,17 @@ class AsyncClient:
         await self.close()
 
     async def _rows(self, path: str, **values: Any) -> pa.Table:
-        return _table(await self._http.get(f"{path}?{query(**values)}"))
+        return wire.decode((await self._get(path, values)).content)
 
     async def _json(self, path: str, **values: Any) -> dict[str, Any]:
-        found: dict[str, Any] = _checked(await self._http.get(f"{path}?{query(**values)}")).json()
+        found: dict[str, Any] = (await self._get(path, values)).json()
         return found
+
+    async def _get(self, path: str, values: dict[str, Any]) -> httpx2.Response:
+        try:
+            return _checked(await self._http.get(f"{path}?{query(**values)}"))
+        except httpx2.TransportError as error:
+            raise unreachable(self._requests.base_url, error) from error
 
 
 class AsyncStream:
@@ -411,6 +445,7 @@ class AsyncStream:
         self._requests = requests
         self._state = state
         self._ws: websockets.asyncio.client.ClientConnection | None = None
+        self._opened = AsyncExitStack()
 
     @property
     def hello(self) -> dict[str, Any]:
@@ -471,9 +506,15 @@ class AsyncStream:
         if self._ws is None:
             url = stream_url(self._requests.base_url, self._state.connect_query())
             try:
-                self._ws = await websockets.asyncio.client.connect(url, **self._requests.stream_options())
+                self._ws = await self._opened.enter_async_context(
+                    websockets.asyncio.client.connect(url, **self._requests.stream_options())
+                )
             except websockets.exceptions.InvalidStatus as error:
                 raise problem_of(error.response.status_code, bytes(error.response.body or b"")) from error
+            except OSError as error:
+                if self._state.hello is None:
+                    raise unreachable(self._requests.base_url, error) from error
+                raise
             self._state.take(await self._ws.recv())
             for text in self._state.after_connect():
                 await self._ws.send(text)
@@ -481,9 +522,8 @@ class AsyncStream:
 
     async def close(self) -> None:
         """Leave."""
-        if self._ws is not None:
-            await self._ws.close()
-            self._ws = None
+        self._ws = None
+        await self._opened.aclose()
 
     async def __aenter__(self) -> Self:
         return await self.open()

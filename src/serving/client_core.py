@@ -51,6 +51,13 @@ def problem_of(status: int, body: bytes) -> ClientError:
         return ClientError(status, "no_problem", f"the answer is no problem document: {body[:80]!r}")
 
 
+def unreachable(base_url: str, error: BaseException) -> ClientError:
+    """Nobody answers there."""
+    return ClientError(
+        0, "unreachable", f"{base_url} cannot be reached: {error}; is the service running? spymaster serve"
+    )
+
+
 def as_kind(rows: pa.Table, kind: Kind) -> Any:
     """The rows as pyarrow table, Polars or pandas frame. Raises `ClientError` without that package."""
     if kind == "arrow":

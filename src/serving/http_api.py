@@ -114,10 +114,13 @@ class Api:
         def build() -> Answer:
             rows = cache.surfaces["hud"].range(start, end)
             ends = rows["window_end_ts_ns"]
-            headers = self._about(cache) | {"X-HUD-Windows": str(rows.num_rows)}
-            if rows.num_rows:
-                headers["X-HUD-Start-Ts-Ns"] = str(ends[0].as_py())
-                headers["X-HUD-End-Ts-Ns"] = str(ends[-1].as_py())
+            # of the first and the last window sent; where there is none, of the range that was asked for
+            low, high = (ends[0].as_py(), ends[-1].as_py()) if rows.num_rows else (start, end)
+            headers = self._about(cache) | {
+                "X-HUD-Start-Ts-Ns": str(low),
+                "X-HUD-End-Ts-Ns": str(high),
+                "X-HUD-Windows": str(rows.num_rows),
+            }
             return self._arrow(cache, "hud", rows, headers)
 
         return await self._send(request, entity_tag("bootstrap", cache.epoch, end), build)

@@ -148,7 +148,7 @@ class Hud:
         self.page.evaluate(f"(() => {{ window.spymaster.store.actions.{call}; }})()")
 
     def until(self, condition: str, seconds: float = SLOW_S) -> None:
-        """Wait until an expression of the snapshot is true; else `TimeoutError` with the state of the page."""
+        """Wait until an expression of the snapshot is true; else `TimeoutError` with the page's state."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.page.evaluate("window.spymaster !== undefined") and self.state(condition):
@@ -187,20 +187,30 @@ class Hud:
 
     def pixels(self) -> npt.NDArray[np.uint8]:
         """The field's last frame: uint8[height, width, 4]."""
-        text = self.page.evaluate(
-            """() => {
-                const { heatmap, store } = window.spymaster;
-                const bytes = heatmap.renderer.readPixels();
-                let text = '';
-                for (let i = 0; i < bytes.length; i += 32768) {
-                    text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-                }
-                const view = store.snapshot.viewport;
-                return { width: view.widthPx, height: view.heightPx, text: btoa(text) };
-            }"""
+        return self._image("heatmap.renderer.readPixels()")
+
+    def overlay(self) -> npt.NDArray[np.uint8]:
+        """The lines and dots over the field: uint8[height, width, 4]."""
+        return self._image(
+            "document.querySelector('.heatmap-overlay').getContext('2d')"
+            ".getImageData(0, 0, s.viewport.widthPx, s.viewport.heightPx).data"
         )
-        flat = np.frombuffer(base64.b64decode(text["text"]), dtype=np.uint8)
-        return flat.reshape(text["height"], text["width"], 4)
+
+    def _image(self, bytes_of: str) -> npt.NDArray[np.uint8]:
+        found = self.page.evaluate(
+            f"""() => {{
+                const {{ heatmap, store }} = window.spymaster;
+                const s = store.snapshot;
+                const bytes = {bytes_of};
+                let text = '';
+                for (let i = 0; i < bytes.length; i += 32768) {{
+                    text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+                }}
+                return {{ width: s.viewport.widthPx, height: s.viewport.heightPx, text: btoa(text) }};
+            }}"""
+        )
+        flat = np.frombuffer(base64.b64decode(found["text"]), dtype=np.uint8)
+        return flat.reshape(found["height"], found["width"], 4)
 
     def texels(self, plane: str, slots: list[int]) -> npt.NDArray[np.uint8]:
         """What the renderer holds of a plane: uint8[len(slots), 1201]."""

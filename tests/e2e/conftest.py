@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from tests.e2e.browser import CHROMIUM, Hud, Open, RunningService, chromium
+from tests.e2e.browser import CHROMIUM, Hud, Open, RunningService, launch
 
 DT = "2026-01-06"
 SYMBOL = "ESH6"
@@ -50,13 +50,19 @@ def service(lake: Path) -> Iterator[RunningService]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium; without it these tests fail, they do not skip."""
-    assert Path(CHROMIUM).exists(), (
-        f"{CHROMIUM} is missing: install Chromium, or name it in SPYMASTER_CHROMIUM"
-    )
-    with chromium() as one:
+def playwright() -> Iterator[Playwright]:
+    """What launches browsers."""
+    with sync_playwright() as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    """The system's Chromium; without it these tests fail, they do not skip."""
+    assert Path(CHROMIUM).exists(), f"{CHROMIUM} is missing; install it, or name another: SPYMASTER_CHROMIUM"
+    one = launch(playwright)
+    yield one
+    one.close()
 
 
 @pytest.fixture

@@ -43,6 +43,8 @@ export interface HistoryView {
   readonly isEmpty: boolean;
   /** Goes up whenever any slot changed: a cheap key for caches. */
   readonly version: number;
+  /** Goes up when it changed otherwise than by later seconds: whatever was made from slots before is void. */
+  readonly jumps: number;
   /** Slot of a window held and present, else -1. */
   slotOf(window: WindowNo): number;
   /** Flag bits PRESENT, BOOK_VALID, WINDOW_VALID. */
@@ -91,6 +93,7 @@ export class History implements HistoryView {
   head = Number.NaN as WindowNo;
   oldest = Number.NaN as WindowNo;
   version = 0;
+  jumps = 0;
   readonly flags = new Uint8Array(HISTORY_WINDOWS);
   readonly phase = new Uint8Array(HISTORY_WINDOWS);
   readonly spot = column();
@@ -128,6 +131,7 @@ export class History implements HistoryView {
       this.oldest = row.window;
     } else if (row.window <= this.head) {
       this.rewind(row.window);
+      this.jumps++; // the window itself is written again
       if (this.isEmpty) this.oldest = row.window;
     } else {
       for (let w = this.head + 1; w < row.window; w++) changed.push(this.erase(w as WindowNo));
@@ -148,6 +152,7 @@ export class History implements HistoryView {
     for (let w = window + 1; w <= this.head; w++) this.erase(w as WindowNo);
     this.head = window;
     this.version++;
+    this.jumps++;
   }
 
   clear(): void {
@@ -155,6 +160,7 @@ export class History implements HistoryView {
     this.oldest = Number.NaN as WindowNo;
     for (let slot = 0; slot < HISTORY_WINDOWS; slot++) this.eraseSlot(slot);
     this.version++;
+    this.jumps++;
   }
 
   private erase(window: WindowNo): number {

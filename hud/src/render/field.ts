@@ -17,6 +17,11 @@ export type FieldPlane = (typeof FIELD_PLANES)[number];
 export interface FieldFrame {
   readonly widthPx: number;
   readonly heightPx: number;
+  /** World pixel of the upper left corner. */
+  readonly leftPx: number;
+  readonly topPx: number;
+  /** Everything but place and data that decides how pixels look: scale, colours, opacities. */
+  readonly key: string;
   /** From `columnsOf` and `rowsOf`: four integers per pixel. */
   readonly columns: Int32Array;
   readonly rows: Int32Array;

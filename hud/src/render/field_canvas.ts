@@ -5,6 +5,7 @@ import { GEX_NEUTRAL, HUD_ROWS, SIDE_ASK, SPOT_ROW } from '../model/planes';
 import { spotTick, type FieldFrame, type FieldPlane, type FieldRenderer } from './field';
 import * as look from './look';
 import type { Rgb } from './look';
+import { Torus, wrap, type Rect } from './torus';
 
 /** What one pixel shows, pooled over its cells. */
 interface Sample {
@@ -24,6 +25,7 @@ export class CanvasField implements FieldRenderer {
   private lut: Uint8Array = new Uint8Array(look.LUT_ROWS * 256 * 4);
   private history: HistoryView | null = null;
   private readonly spots = new Int32Array(HISTORY_WINDOWS).fill(look.NO_SPOT);
+  private readonly torus = new Torus();
   private image: ImageData | null = null;
 
   /** @throws Error when the browser gives no 2d context. */
@@ -35,10 +37,12 @@ export class CanvasField implements FieldRenderer {
 
   setLut(lut: Uint8Array): void {
     this.lut = lut;
+    this.torus.invalidate();
   }
 
   upload(history: HistoryView, slots: readonly number[] | 'all'): void {
     this.history = history;
+    this.torus.changed(slots);
     const changed = slots === 'all' ? this.spots.keys() : slots;
     for (const slot of changed) this.spots[slot] = spotTick(history, slot, look.NO_SPOT);
   }
@@ -49,9 +53,21 @@ export class CanvasField implements FieldRenderer {
       this.canvas.width = widthPx;
       this.canvas.height = heightPx;
       this.image = this.context.createImageData(widthPx, heightPx);
+      this.torus.invalidate();
     }
-    if (this.history) paintField(this.image.data, frame, this.history, this.spots, this.lut);
-    this.context.putImageData(this.image, 0, 0);
+    const { image, history, torus } = this;
+    if (!history) return;
+    for (const rect of torus.update(frame)) {
+      paintField(image.data, rect, torus, frame, history, this.spots, this.lut);
+    }
+    // the torus unrolled: up to four pieces
+    const left = wrap(frame.leftPx, widthPx);
+    const top = wrap(frame.topPx, heightPx);
+    for (const [x, w, dx] of [[left, widthPx - left, -left], [0, left, widthPx - left]] as const) {
+      for (const [y, h, dy] of [[top, heightPx - top, -top], [0, top, heightPx - top]] as const) {
+        if (w > 0 && h > 0) this.context.putImageData(image, dx, dy, x, y, w, h);
+      }
+    }
   }
 
   readPixels(): Uint8ClampedArray {
@@ -64,11 +80,20 @@ export class CanvasField implements FieldRenderer {
   }
 }
 
-/** Paint RGBA, upper row first, into `out` (width x height x 4 bytes). Needs no canvas. */
+/** The strips of a frame in the order in which its pixels lie. */
+export interface Strips {
+  readonly widthPx: number;
+  readonly columns: Int32Array;
+  readonly rows: Int32Array;
+}
+
+/** Paint the pixels of a rectangle as RGBA, upper row first, into `out` (width x height x 4 bytes). No canvas needed. */
 export function paintField(
-  out: Uint8ClampedArray, frame: FieldFrame, history: HistoryView, spots: Int32Array, lut: Uint8Array,
+  out: Uint8ClampedArray, rect: Rect, strips: Strips, frame: Pick<FieldFrame, 'opacity' | 'warm'>, history: HistoryView,
+  spots: Int32Array, lut: Uint8Array,
 ): void {
-  const { widthPx, heightPx, columns, rows, opacity } = frame;
+  const { widthPx, columns, rows } = strips;
+  const { opacity } = frame;
   const { planes } = history;
   const core = planes.wall_core_u8;
   const fog = planes.wall_fog_u8;
@@ -97,14 +122,14 @@ export function paintField(
     return row < 0 || row >= HUD_ROWS ? 0 : holes[slot * HUD_ROWS + row]!;
   };
 
-  for (let y = 0; y < heightPx; y++) {
+  for (let y = rect.y0; y < rect.y1; y++) {
     const tick0 = rows[4 * y]!;
     const ticks = rows[4 * y + 1]!;
     const rowBits = rows[4 * y + 2]!;
     const offY = rows[4 * y + 3]! & 0xffff;
     const cellH = rows[4 * y + 3]! >> 16;
     const rowPhase = (rowBits >> look.ROW_PHASE_SHIFT) & 15;
-    for (let x = 0; x < widthPx; x++) {
+    for (let x = rect.x0; x < rect.x1; x++) {
       const slot0 = columns[4 * x]!;
       const windows = columns[4 * x + 1]!;
       const colBits = columns[4 * x + 2]!;

@@ -1,6 +1,7 @@
 /**
  * The field on the GPU. One R8 texture per plane, price rows across and ring slots down, so that a second is one row
- * of texels, uploaded as it arrives and never moved (design 7).
+ * of texels, uploaded as it arrives and never moved (design 7). Painted pixels are kept in a texture (torus.ts), so
+ * that a second more costs a few columns.
  */
 import { HISTORY_WINDOWS, type HistoryView } from '../model/history';
 import { GEX_NEUTRAL, HUD_ROWS, SIDE_ASK, SPOT_ROW } from '../model/planes';
@@ -8,6 +9,8 @@ import { FIELD_PLANES, spotTick, type FieldFrame, type FieldPlane, type FieldRen
 import * as look from './look';
 import fragmentSource from './shaders/field.frag?raw';
 import vertexSource from './shaders/field.vert?raw';
+import unrollSource from './shaders/unroll.frag?raw';
+import { Torus, wrap } from './torus';
 
 /** Every number and colour of look.ts, and the layout of the planes, as defines of the shader. */
 export function shaderDefines(): string {
@@ -25,6 +28,10 @@ export class WebGlField implements FieldRenderer {
   readonly kind = 'webgl2';
   private readonly gl: WebGL2RenderingContext;
   private program!: WebGLProgram;
+  private unroll!: WebGLProgram;
+  private readonly torus = new Torus();
+  private painted!: WebGLTexture;
+  private target!: WebGLFramebuffer;
   private readonly planes = new Map<FieldPlane, WebGLTexture>();
   private spots!: WebGLTexture;
   private columns!: WebGLTexture;
@@ -55,6 +62,8 @@ export class WebGlField implements FieldRenderer {
   private build(): void {
     const { gl } = this;
     this.program = link(gl, vertexSource, `#version 300 es\n${shaderDefines()}\n${fragmentSource}`);
+    this.unroll = link(gl, vertexSource, unrollSource);
+    this.torus.invalidate();
     gl.useProgram(this.program);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     gl.pixelStorei(gl.PACK_ALIGNMENT, 1);
@@ -79,11 +88,19 @@ export class WebGlField implements FieldRenderer {
     this.rows = texture('rows');
     this.lut = texture('lut');
     gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA8, 256, look.LUT_ROWS);
+    this.painted = texture('painted');
+    this.target = gl.createFramebuffer();
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.target);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, this.painted, 0);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.useProgram(this.unroll);
+    gl.uniform1i(gl.getUniformLocation(this.unroll, 'painted'), unit - 1);
   }
 
-  private uniform(name: string): WebGLUniformLocation | null {
-    if (!this.uniforms.has(name)) this.uniforms.set(name, this.gl.getUniformLocation(this.program, name));
-    return this.uniforms.get(name) ?? null;
+  private uniform(name: string, program = this.program): WebGLUniformLocation | null {
+    const key = `${program === this.program ? 'field' : 'unroll'}.${name}`;
+    if (!this.uniforms.has(key)) this.uniforms.set(key, this.gl.getUniformLocation(program, name));
+    return this.uniforms.get(key) ?? null;
   }
 
   /** Bind a texture to the unit it was made with. */
@@ -95,6 +112,7 @@ export class WebGlField implements FieldRenderer {
   setLut(lut: Uint8Array): void {
     const { gl } = this;
     this.lutBytes = lut;
+    this.torus.invalidate();
     this.bind(this.lut, FIELD_PLANES.length + 3);
     gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, 256, look.LUT_ROWS, gl.RGBA, gl.UNSIGNED_BYTE, lut);
   }
@@ -102,6 +120,7 @@ export class WebGlField implements FieldRenderer {
   upload(history: HistoryView, slots: readonly number[] | 'all'): void {
     const { gl } = this;
     this.history = history;
+    this.torus.changed(slots);
     const runs = slots === 'all' ? [{ first: 0, count: HISTORY_WINDOWS }] : runsOf(slots);
     for (const { first, count } of runs) {
       FIELD_PLANES.forEach((plane, unit) => {
@@ -117,22 +136,46 @@ export class WebGlField implements FieldRenderer {
   }
 
   draw(frame: FieldFrame): void {
-    const { gl, canvas } = this;
+    const { gl, canvas, torus } = this;
+    const { widthPx, heightPx } = frame;
     this.lastFrame = frame;
     if (gl.isContextLost()) return;
-    if (canvas.width !== frame.widthPx || canvas.height !== frame.heightPx) {
-      canvas.width = frame.widthPx;
-      canvas.height = frame.heightPx;
+    if (canvas.width !== widthPx || canvas.height !== heightPx || torus.widthPx === 0) {
+      canvas.width = widthPx;
+      canvas.height = heightPx;
+      this.bind(this.painted, FIELD_PLANES.length + 4);
+      gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, widthPx, heightPx, 0, gl.RGBA, gl.UNSIGNED_BYTE, null);
+      torus.invalidate();
     }
-    gl.viewport(0, 0, frame.widthPx, frame.heightPx);
+    gl.viewport(0, 0, widthPx, heightPx);
+    const rects = torus.update(frame);
+    if (rects.length > 0) {
+      gl.useProgram(this.program);
+      this.passFrame(frame);
+      gl.bindFramebuffer(gl.FRAMEBUFFER, this.target);
+      gl.enable(gl.SCISSOR_TEST);
+      for (const { x0, x1, y0, y1 } of rects) {
+        gl.scissor(x0, y0, x1 - x0, y1 - y0);
+        gl.drawArrays(gl.TRIANGLES, 0, 3);
+      }
+      gl.disable(gl.SCISSOR_TEST);
+      gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    }
+    gl.useProgram(this.unroll);
+    gl.uniform2i(this.uniform('size_px', this.unroll), widthPx, heightPx);
+    gl.uniform2i(this.uniform('corner', this.unroll), wrap(frame.leftPx, widthPx), wrap(frame.topPx, heightPx));
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+
+  /** Strips and opacities of a frame to the shader. */
+  private passFrame({ opacity, warm }: FieldFrame): void {
+    const { gl } = this;
     const strip = (texture: WebGLTexture, unit: number, data: Int32Array): void => {
       this.bind(texture, unit);
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA32I, data.length / 4, 1, 0, gl.RGBA_INTEGER, gl.INT, data);
     };
-    strip(this.columns, FIELD_PLANES.length + 1, frame.columns);
-    strip(this.rows, FIELD_PLANES.length + 2, frame.rows);
-    gl.uniform1i(this.uniform('height_px'), frame.heightPx);
-    const { opacity } = frame;
+    strip(this.columns, FIELD_PLANES.length + 1, this.torus.columns);
+    strip(this.rows, FIELD_PLANES.length + 2, this.torus.rows);
     gl.uniform1f(this.uniform('op_grid'), opacity.grid);
     gl.uniform1f(this.uniform('op_gamma'), opacity.gamma);
     gl.uniform1f(this.uniform('op_gamma_bands'), opacity.gammaBands);
@@ -140,8 +183,7 @@ export class WebGlField implements FieldRenderer {
     gl.uniform1f(this.uniform('op_fog'), opacity.fog);
     gl.uniform1f(this.uniform('op_erosion'), opacity.erosion);
     gl.uniform1f(this.uniform('op_holes'), opacity.holes);
-    gl.uniform3f(this.uniform('warm'), ...frame.warm);
-    gl.drawArrays(gl.TRIANGLES, 0, 3);
+    gl.uniform3f(this.uniform('warm'), ...warm);
   }
 
   readPixels(): Uint8ClampedArray {

@@ -10,6 +10,7 @@ import type { ViewportView } from '../model/viewport';
 import type { WindowNo } from '../units/time';
 import { COLOURS, css } from './palette';
 import type { Rgb } from './look';
+import { wrap } from './torus';
 
 /** Radius of a trade dot: its area grows with the lots; CSS pixels at one lot, and at most. */
 const DOT_AT_ONE_LOT = 0.42;
@@ -22,8 +23,17 @@ export function dotRadius(lots: number): number {
   return Math.min(DOT_MOST, Math.max(DOT_LEAST, DOT_AT_ONE_LOT * Math.sqrt(lots)));
 }
 
+/** Windows from first to last, both meant. */
+export interface WindowRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** CSS pixels ahead of the head in which the names of levels stand. */
+const LABEL_ROOM = 54;
+
 /** First and last window that is held and lies in the view, one more on each side. */
-export function visibleWindows(view: ViewportView, history: HistoryView): { first: number; last: number } {
+export function visibleWindows(view: ViewportView, history: HistoryView): WindowRange {
   if (history.isEmpty) return { first: 0, last: -1 };
   return {
     first: Math.max(history.oldest, Math.floor(view.leftSecond)),
@@ -60,34 +70,89 @@ class DotSprites {
   }
 }
 
+/** What the overlay last drew, as far as it decides whether the picture may be moved instead of drawn again. */
+interface Drawn {
+  readonly key: string;
+  readonly leftPx: number;
+  readonly topPx: number;
+  readonly head: number;
+  readonly day: Snapshot['day'];
+  readonly levels: Snapshot['levels'];
+}
+
 export class Overlay {
   private readonly dots = new DotSprites();
+  private drawn: Drawn | null = null;
 
-  /** Everything that moves with the data. */
-  draw(context: CanvasRenderingContext2D, state: Snapshot): void {
+  /**
+   * Everything that moves with the data. A second more moves the picture and draws its right end only.
+   * @param jumped the history changed otherwise than by later seconds
+   */
+  draw(context: CanvasRenderingContext2D, state: Snapshot, jumped: boolean): void {
+    const { viewport: view, history, settings } = state;
+    const now: Drawn = {
+      key: [
+        view.widthPx, view.heightPx, view.dpr, view.pxPerTick, view.pxPerSecond, view.followTime, settings.palette,
+        settings.roomSeconds, ...Object.values(settings.layers),
+      ].join(),
+      leftPx: view.leftPx, topPx: view.topPx, head: history.head, day: state.day, levels: state.levels,
+    };
+    const from = jumped ? 0 : this.unchangedUpTo(now, view);
+    this.drawn = now;
+    if (from >= view.widthPx) return;
+    context.save();
+    if (from > 0) {
+      context.beginPath();
+      context.rect(from, 0, view.widthPx - from, view.heightPx);
+      context.clip();
+    }
+    context.clearRect(from, 0, view.widthPx - from, view.heightPx);
+    this.drawLayers(context, state, from);
+    context.restore();
+  }
+
+  /** Moves what can be kept; the x from which it has to be drawn, 0 for all of it. */
+  private unchangedUpTo(now: Drawn, view: ViewportView): number {
+    const { drawn } = this;
+    if (!drawn || drawn.key !== now.key || drawn.topPx !== now.topPx || drawn.day !== now.day || drawn.levels !== now.levels) return 0;
+    const moved = now.leftPx - drawn.leftPx;
+    if (moved === 0 && drawn.head === now.head) return view.widthPx;
+    const border = Math.floor((drawn.head * view.pxPerSecond - now.leftPx) - (DOT_MOST + 6) * view.dpr - 2 / view.pxPerSecond);
+    const room = (view.rightSecond - now.head) * view.pxPerSecond;
+    if (!view.followTime || moved < 0 || !(now.head > drawn.head) || border < moved || room < LABEL_ROOM * view.dpr) return 0;
+    this.scroll?.(moved);
+    return this.scroll ? border : 0;
+  }
+
+  /** Moves the overlay's pixels to the left; set by whoever owns the canvas. */
+  scroll: ((byPx: number) => void) | null = null;
+
+  private drawLayers(context: CanvasRenderingContext2D, state: Snapshot, from: number): void {
     const { viewport: view, history, settings } = state;
     const { layers } = settings;
     const colours = COLOURS[settings.palette];
-    context.clearRect(0, 0, view.widthPx, view.heightPx);
+    const range = visibleWindows(view, history);
+    const reach = (DOT_MOST + 4) * view.dpr;
+    const first = Math.max(range.first, Math.floor((view.leftPx + from - reach) / view.pxPerSecond) - 1);
+    const part = { first, last: range.last };
     if (layers.levels > 0) this.drawLevels(context, state);
-    if (layers.vwap > 0) this.drawVwap(context, state, colours.vwap);
+    if (layers.vwap > 0) this.drawVwap(context, state, colours.vwap, part);
     if (layers.bestPrices > 0) {
       context.globalAlpha = 0.8 * layers.bestPrices;
-      this.drawSteps(context, view, history, history.bestAsk, css(colours.bestAsk), view.dpr);
-      this.drawSteps(context, view, history, history.bestBid, css(colours.bestBid), view.dpr);
+      this.drawSteps(context, view, history, history.bestAsk, css(colours.bestAsk), view.dpr, part);
+      this.drawSteps(context, view, history, history.bestBid, css(colours.bestBid), view.dpr, part);
     }
     if (layers.trades > 0) {
       context.globalAlpha = layers.trades;
-      this.drawTrades(context, view, history, history.planes.buy_fill_u8, colours.buyTrade);
-      this.drawTrades(context, view, history, history.planes.sell_fill_u8, colours.sellTrade);
+      this.drawTrades(context, view, history, history.planes.buy_fill_u8, colours.buyTrade, part);
+      this.drawTrades(context, view, history, history.planes.sell_fill_u8, colours.sellTrade, part);
     }
     if (layers.spot > 0) {
       // the last trade bounces between bid and ask; the eye follows the mid, the bounce stays faint behind it
       context.globalAlpha = 0.35 * layers.spot;
-      this.drawSteps(context, view, history, history.spot, '#fff', view.dpr);
+      this.drawSteps(context, view, history, history.spot, '#fff', view.dpr, part);
       context.globalAlpha = layers.spot;
-      this.drawSteps(context, view, history, history.mid, '#fff', 1.5 * view.dpr);
-      this.drawHead(context, view, history);
+      this.drawSteps(context, view, history, history.mid, '#fff', 1.5 * view.dpr, part);
     }
     context.globalAlpha = 1;
   }
@@ -97,6 +162,7 @@ export class Overlay {
     const { viewport: view, cursor, measure } = state;
     const { dpr } = view;
     context.clearRect(0, 0, view.widthPx, view.heightPx);
+    if (state.settings.layers.spot > 0) this.drawHead(context, view, state.history);
     if (measure) {
       const x0 = view.xOfSecond(measure.from.window) * dpr;
       const x1 = view.xOfSecond(measure.to.window) * dpr;
@@ -128,8 +194,8 @@ export class Overlay {
   /** A step line through a column of ticks; broken where there is no price or the book is not valid. */
   private drawSteps(
     context: CanvasRenderingContext2D, view: ViewportView, history: HistoryView, ticks: Float64Array, color: string, width: number,
+    { first, last }: WindowRange,
   ): void {
-    const { first, last } = visibleWindows(view, history);
     context.strokeStyle = color;
     context.lineWidth = width;
     context.lineJoin = 'round';
@@ -174,9 +240,8 @@ export class Overlay {
   }
 
   private drawTrades(
-    context: CanvasRenderingContext2D, view: ViewportView, history: HistoryView, plane: Uint8Array, color: Rgb,
+    context: CanvasRenderingContext2D, view: ViewportView, history: HistoryView, plane: Uint8Array, color: Rgb, { first, last }: WindowRange,
   ): void {
-    const { first, last } = visibleWindows(view, history);
     // several seconds in a pixel: the largest fill of each tick stands for them
     const together = Math.max(1, Math.floor(1 / view.pxPerSecond));
     const highest = Math.ceil(view.topTicks) + 1;
@@ -205,16 +270,14 @@ export class Overlay {
     }
   }
 
-  private drawVwap(context: CanvasRenderingContext2D, state: Snapshot, color: Rgb): void {
+  private drawVwap(context: CanvasRenderingContext2D, state: Snapshot, color: Rgb, { first, last }: WindowRange): void {
     const { viewport: view, history, day, settings } = state;
     if (!day || history.isEmpty) return;
-    context.globalAlpha = 0.9 * settings.layers.vwap;
+    context.globalAlpha = 0.75 * settings.layers.vwap;
     context.strokeStyle = css(color);
     context.lineWidth = 1.25 * view.dpr;
-    context.setLineDash([7 * view.dpr, 4 * view.dpr]);
     context.beginPath();
     let open = false;
-    const { first, last } = visibleWindows(view, history);
     for (let w = first; w <= last; w++) {
       const value = day.vwap[w - day.firstWindow] ?? Number.NaN;
       if (Number.isNaN(value)) { open = false; continue; }
@@ -224,7 +287,6 @@ export class Overlay {
       open = true;
     }
     context.stroke();
-    context.setLineDash([]);
   }
 
   /** Reference levels, each from the second on in which it is known. */
@@ -236,6 +298,7 @@ export class Overlay {
     context.lineWidth = view.dpr;
     context.font = `${11 * view.dpr}px system-ui, sans-serif`;
     context.textBaseline = 'bottom';
+    context.textAlign = 'right';
     for (const level of levels) {
       if (level.unavailable !== null || level.knownFrom > head) continue;
       const y = Math.round(-level.ticks * view.pxPerTick - view.topPx) + 0.5;
@@ -243,12 +306,13 @@ export class Overlay {
       const from = Number.isNaN(level.knownFrom) ? 0 : Math.max(0, view.xOfSecond(level.knownFrom) * view.dpr);
       context.globalAlpha = 0.5 * settings.layers.levels;
       context.setLineDash([2 * view.dpr, 3 * view.dpr]);
+      context.lineDashOffset = wrap(view.leftPx + Math.round(from), 5 * view.dpr);
       context.beginPath();
-      context.moveTo(from, y);
+      context.moveTo(Math.round(from), y);
       context.lineTo(view.widthPx, y);
       context.stroke();
       context.globalAlpha = 0.85 * settings.layers.levels;
-      context.fillText(level.name, Math.max(from, 0) + 6 * view.dpr, y - 2 * view.dpr);
+      context.fillText(level.name, view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
     }
     context.setLineDash([]);
   }

@@ -24,6 +24,7 @@ export class Heatmap implements Panel {
   private cursor!: CanvasRenderingContext2D;
   private lutKey = '';
   private uploadedVersion = -1;
+  private uploadedJumps = -1;
   private uploadedHead = Number.NaN;
 
   /** @param forceCanvas use the Canvas2D renderer although there is WebGL2 (`?renderer=canvas2d`) */
@@ -40,6 +41,11 @@ export class Heatmap implements Panel {
     this.store.setRenderer(this.field.kind);
     this.over = layer(host, 'heatmap-overlay');
     this.cursor = layer(host, 'heatmap-cursor');
+    this.overlay.scroll = (byPx) => {
+      this.over.globalCompositeOperation = 'copy';
+      this.over.drawImage(this.over.canvas, -byPx, 0);
+      this.over.globalCompositeOperation = 'source-over';
+    };
     new ResizeObserver((entries) => {
       const dpr = window.devicePixelRatio || 1;
       const box = entries.at(-1)!.contentRect;
@@ -66,8 +72,8 @@ export class Heatmap implements Panel {
     if (state.viewport.widthPx < 2) return;
     this.fit(state);
     if (level >= InvalidateLevel.Light) {
-      this.drawField(state);
-      this.overlay.draw(this.over, state);
+      const jumped = this.drawField(state);
+      this.overlay.draw(this.over, state, jumped);
     }
     this.overlay.drawCursor(this.cursor, state);
   }
@@ -82,7 +88,8 @@ export class Heatmap implements Panel {
     }
   }
 
-  private drawField(state: Snapshot): void {
+  /** Returns whether the history jumped. */
+  private drawField(state: Snapshot): boolean {
     const { settings, source } = state;
     const bounds = source?.wallBounds ?? { q05: 1, q95: 4 };
     const key = [settings.palette, settings.contrast, bounds.q05, bounds.q95].join();
@@ -90,18 +97,18 @@ export class Heatmap implements Panel {
       this.field.setLut(buildLut(settings.palette, bounds, settings.contrast));
       this.lutKey = key;
     }
-    this.uploadChanged(state);
+    const jumped = this.uploadChanged(state);
     this.field.draw(fieldFrame(state));
+    return jumped;
   }
 
-  /** Upload what arrived since the last frame: seconds one by one, or everything after a jump. */
-  private uploadChanged(state: Snapshot): void {
+  /** Upload what arrived since the last frame: seconds one by one, or everything after a jump; returns which. */
+  private uploadChanged(state: Snapshot): boolean {
     const { history } = state;
-    if (history.version === this.uploadedVersion) return;
-    // every change but a push of later seconds counts as a jump; a push raises version by one per second
-    const steps = history.version - this.uploadedVersion;
+    if (history.version === this.uploadedVersion) return false;
     const seconds = history.head - this.uploadedHead;
-    if (seconds >= steps && seconds > 0 && seconds < HISTORY_WINDOWS / 2) {
+    const later = history.jumps === this.uploadedJumps && seconds < HISTORY_WINDOWS / 2;
+    if (later) {
       const slots: number[] = [];
       for (let w = this.uploadedHead + 1; w <= history.head; w++) slots.push(w % HISTORY_WINDOWS);
       this.field.upload(history, slots);
@@ -109,7 +116,9 @@ export class Heatmap implements Panel {
       this.field.upload(history, 'all');
     }
     this.uploadedVersion = history.version;
+    this.uploadedJumps = history.jumps;
     this.uploadedHead = history.head;
+    return !later;
   }
 
   // ---- pointer
@@ -172,6 +181,9 @@ export function fieldFrame(state: Snapshot): FieldFrame {
   return {
     widthPx: viewport.widthPx,
     heightPx: viewport.heightPx,
+    leftPx: viewport.leftPx,
+    topPx: viewport.topPx,
+    key: [viewport.pxPerTick, viewport.pxPerSecond, settings.palette, ...Object.values(layers)].join(),
     columns: columnsOf(viewport, history),
     rows: rowsOf(viewport, source ? Math.round(1 / source.tick.points) : 4),
     opacity: layers,

@@ -105,6 +105,19 @@ describe('history', () => {
     expect(found).toBeGreaterThan(100);
   });
 
+  it('says when it changed otherwise than by later seconds', () => {
+    const history = new History();
+    for (let w = 100; w < 110; w++) history.push(windowRow(w, w));
+    const { jumps } = history;
+    history.push(windowRow(113, 1));
+    expect(history.jumps).toBe(jumps);
+    history.push(windowRow(113, 2));
+    expect(history.jumps).toBeGreaterThan(jumps);
+    const again = history.jumps;
+    history.rewind(at(104));
+    expect(history.jumps).toBeGreaterThan(again);
+  });
+
   it('keeps flags, numbers and planes of a window', () => {
     const history = new History();
     history.push(windowRow(100, 10, [{ plane: 'buy_fill_u8', relTicks: -3, u8: 41 }], { bookValid: false, phase: 1 }));

@@ -2,27 +2,28 @@ import { describe, expect, it } from 'vitest';
 import { History, HISTORY_WINDOWS } from '../../src/model/history';
 import { DEFAULT_SETTINGS } from '../../src/model/settings';
 import { Viewport } from '../../src/model/viewport';
-import { spotTick, type FieldFrame } from '../../src/render/field';
+import { spotTick } from '../../src/render/field';
 import { paintField } from '../../src/render/field_canvas';
 import { columnsOf, rowsOf } from '../../src/render/geometry';
 import { BACKGROUND, LUMA, NO_SPOT } from '../../src/render/look';
 import { buildLut, COLOURS } from '../../src/render/palette';
 import type { Cell } from '../helpers/rows';
-import { windowRow } from '../helpers/rows';
+import { firstDifference, windowRow } from '../helpers/rows';
 
 const BOUNDS = { q05: 2, q95: 4.5 };
 const FIRST = 1_767_708_900;
 
 function paint(history: History, view: Viewport, opacity = DEFAULT_SETTINGS.layers): Uint8ClampedArray {
   const spots = Int32Array.from({ length: HISTORY_WINDOWS }, (_, slot) => spotTick(history, slot, NO_SPOT));
-  const frame: FieldFrame = {
-    widthPx: view.widthPx, heightPx: view.heightPx, columns: columnsOf(view, history), rows: rowsOf(view, 4),
-    opacity: { ...opacity, grid: 0 }, warm: COLOURS.standard.warm,
-  };
+  const strips = { widthPx: view.widthPx, columns: columnsOf(view, history), rows: rowsOf(view, 4) };
+  const look = { opacity: { ...opacity, grid: 0 }, warm: COLOURS.standard.warm };
   const out = new Uint8ClampedArray(view.widthPx * view.heightPx * 4);
-  paintField(out, frame, history, spots, buildLut('standard', BOUNDS, 0.5));
+  const all = { x0: 0, x1: view.widthPx, y0: 0, y1: view.heightPx };
+  paintField(out, all, strips, look, history, spots, buildLut('standard', BOUNDS, 0.5));
   return out;
 }
+
+const same = (a: Uint8ClampedArray, b: Uint8ClampedArray): boolean => firstDifference(a, b) < 0;
 
 function filled(cells: (window: number) => readonly Cell[], spot = (_w: number): number => 27_000): History {
   const history = new History();
@@ -80,7 +81,8 @@ describe('the field', () => {
       { plane: 'wall_core_u8', relTicks: 2, u8: w % 2 ? 120 : 220 }, { plane: 'side_u8', relTicks: 2, u8: w % 2 ? 1 : 2 },
     ]);
     const alone = filled(() => [{ plane: 'wall_core_u8', relTicks: 2, u8: 220 }, { plane: 'side_u8', relTicks: 2, u8: 2 }]);
-    expect(paint(history, viewAt(6, 0.5))).toEqual(paint(alone, viewAt(6, 0.5)));
+    expect(same(paint(history, viewAt(6, 0.5)), paint(alone, viewAt(6, 0.5)))).toBe(true);
+    expect(same(paint(history, viewAt(6, 1)), paint(alone, viewAt(6, 1)))).toBe(false);
   });
 
   it('takes the mean of the vacuum of a pixel', () => {
@@ -88,8 +90,8 @@ describe('the field', () => {
     const every = (u8: (w: number) => number): Uint8ClampedArray => paint(
       filled((w) => [...wall, { plane: 'vacuum_u8', relTicks: 2, u8: u8(w) }]), viewAt(6, 0.5),
     );
-    expect(every((w) => (w % 2 ? 200 : 0))).toEqual(every(() => 100));
-    expect(every(() => 100)).not.toEqual(every(() => 200));
+    expect(same(every((w) => (w % 2 ? 200 : 0)), every(() => 100))).toBe(true);
+    expect(same(every(() => 100), every(() => 200))).toBe(false);
   });
 
   it('follows spot: a level keeps its place when spot moves', () => {

@@ -13,10 +13,9 @@ uniform sampler2D gex_imbalance_u8;
 uniform sampler2D side_u8;
 uniform sampler2D hole_u8;
 uniform isampler2D spots;    // HISTORY_WINDOWS x 1: spot tick of a slot
-uniform isampler2D columns;  // width x 1
+uniform isampler2D columns;  // width x 1, in the order of the torus
 uniform isampler2D rows;     // height x 1
 uniform sampler2D lut;       // 256 x LUT_ROWS
-uniform int height_px;
 uniform float op_grid, op_gamma, op_gamma_bands, op_walls, op_fog, op_erosion, op_holes;
 uniform vec3 warm;
 
@@ -37,9 +36,8 @@ void mix_lut(inout vec3 color, int row, int value, float share) {
 float luma(vec3 color) { return dot(color, LUMA); }
 
 void main() {
-  int y = height_px - 1 - int(gl_FragCoord.y);
   ivec4 col = texelFetch(columns, ivec2(int(gl_FragCoord.x), 0), 0);
-  ivec4 line = texelFetch(rows, ivec2(y, 0), 0);
+  ivec4 line = texelFetch(rows, ivec2(int(gl_FragCoord.y), 0), 0);
   int slot0 = col.r, windows = col.g, col_bits = col.b, off_x = col.a & 0xffff, cell_w = col.a >> 16;
   int tick0 = line.r, ticks = line.g, row_bits = line.b, off_y = line.a & 0xffff, cell_h = line.a >> 16;
   int col_phase = (col_bits >> COL_PHASE_SHIFT) & 15, row_phase = (row_bits >> ROW_PHASE_SHIFT) & 15;
