@@ -224,8 +224,8 @@ def test_tab_reaches_every_control_and_each_has_a_name(still: Hud) -> None:
                 const labelled = (node) => node.labels && [...node.labels].some((l) => l.textContent.trim());
                 const controls = 'button, input, select, canvas[role], [role=slider], summary';
                 return [...document.querySelectorAll(controls)]
-                    .filter((node) => node.checkVisibility() && !node.getAttribute('aria-label') && !node.title)
-                    .filter((node) => !node.textContent.trim() && !labelled(node))
+                    .filter((node) => node.checkVisibility() && !node.getAttribute('aria-label'))
+                    .filter((node) => !node.title && !node.textContent.trim() && !labelled(node))
                     .map((node) => node.outerHTML.slice(0, 120));
             }"""
         )

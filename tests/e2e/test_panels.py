@@ -446,7 +446,8 @@ def test_panels_do_not_overlap_and_nothing_is_cut_off(hud: Open, width: int, hei
                 + ' #panel-scores span:not([hidden])';
             const isCut = (node) => {
                 const b = node.getBoundingClientRect();
-                const host = node.closest('#panel-badges, #panel-readout, #panel-scores').getBoundingClientRect();
+                const hosts = '#panel-badges, #panel-readout, #panel-scores';
+                const host = node.closest(hosts).getBoundingClientRect();
                 const inside = b.left >= host.left - 1 && b.right <= host.right + 1
                     && b.top >= host.top - 1 && b.bottom <= host.bottom + 1;
                 const tooLong = node.scrollWidth > node.clientWidth + 1;
