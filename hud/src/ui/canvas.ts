@@ -11,6 +11,8 @@ export class Sketch {
   private readonly fitted: FittedCanvas;
   private readonly colours = new Map<string, string>();
   private palette = '';
+  private fontSize = 12;
+  private fontSizeOf = -1;
 
   /** `label` is what the canvas is called by those who do not see it. */
   constructor(private readonly host: HTMLElement, label: string) {
@@ -53,7 +55,11 @@ export class Sketch {
 
   /** Font of the page at a share of its size, weight optional. */
   font(share = 1, weight = 400): string {
-    const size = Math.max(10, parseFloat(getComputedStyle(this.host).fontSize) * share);
+    if (this.fontSizeOf !== this.fitted.generation) {
+      this.fontSize = parseFloat(getComputedStyle(this.host).fontSize);
+      this.fontSizeOf = this.fitted.generation;
+    }
+    const size = Math.max(10, this.fontSize * share);
     return `${weight} ${size}px ${this.colour('font')}`;
   }
 }
