@@ -70,6 +70,13 @@ export class Heatmap implements Panel {
   draw(level: InvalidateLevel): void {
     const state = this.context.store.snapshot;
     if (state.viewport.widthPx < 2) return;
+    // another screen, or the browser's zoom: the size in CSS pixels may stay the same
+    const dpr = window.devicePixelRatio || 1;
+    if (dpr !== state.viewport.dpr) {
+      const zoom = dpr / state.viewport.dpr;
+      this.store.resize(Math.round(state.viewport.widthPx * zoom), Math.round(state.viewport.heightPx * zoom), dpr);
+      return;
+    }
     this.fit(state);
     if (level >= InvalidateLevel.Light) {
       const jumped = this.drawField(state);
