@@ -53,14 +53,18 @@ export class Sketch {
     return value;
   }
 
-  /** Font of the page at a share of its size, weight optional. */
-  font(share = 1, weight = 400): string {
+  /** Font size of the host in CSS pixels; asked for once per size of the host. */
+  get size(): number {
     if (this.fontSizeOf !== this.fitted.generation) {
       this.fontSize = parseFloat(getComputedStyle(this.host).fontSize);
       this.fontSizeOf = this.fitted.generation;
     }
-    const size = Math.max(10, this.fontSize * share);
-    return `${weight} ${size}px ${this.colour('font')}`;
+    return this.fontSize;
+  }
+
+  /** Font of the page at a share of its size, weight optional. */
+  font(share = 1, weight = 400): string {
+    return `${weight} ${Math.max(10, this.size * share)}px ${this.colour('font')}`;
   }
 }
 
