@@ -1,4 +1,4 @@
-"""The goals P1 to P6 and P9 of design 9, one function each: measure, and say whether the promise holds."""
+"""The goals P1 to P9 of design 9, one function each: measure, and say whether the promise holds."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from benches.measure import (
     per_record,
     ratio,
 )
+from benches.option_goals import p7_chain, p8_volatility
 from benches.setting import Setting
 from data_eng._lake.encoding import parquet_options
 from data_eng.kernels.jit import cache_folder
@@ -266,6 +267,8 @@ GOALS: Final[dict[str, Callable[[Setting], Goal]]] = {
     "P4": p4_bronze,
     "P5": p5_whole_day,
     "P6": p6_memory,
+    "P7": p7_chain,
+    "P8": p8_volatility,
     "P9": p9_start,
 }
 
