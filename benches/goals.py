@@ -1,6 +1,6 @@
 """The goals of design 9, one function each: measure, and say whether the promise holds.
 
-P1 to P6 and P9 are here, those of the service in `benches.serving_goals`.
+P1 to P9 are here, those of the service in `benches.serving_goals`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from benches.measure import (
     per_record,
     ratio,
 )
+from benches.option_goals import p7_chain, p8_volatility
 from benches.setting import Setting
 from data_eng._lake.encoding import parquet_options
 from data_eng.kernels.jit import cache_folder
@@ -269,6 +270,8 @@ GOALS: Final[dict[str, Callable[[Setting], Goal]]] = {
     "P4": p4_bronze,
     "P5": p5_whole_day,
     "P6": p6_memory,
+    "P7": p7_chain,
+    "P8": p8_volatility,
     "P9": p9_start,
     "P10": serving_goals.p10_fan_out,
     "P11": serving_goals.p11_whole_day,

@@ -232,7 +232,7 @@ class OptionMarket:
             self.windows = np.unique((raw % np.uint64(seconds)).astype(np.int64) + 1)[:GEX_WINDOWS]
         self._wanted = np.full(len(path.steps), -1, dtype=np.int64)
         self._wanted[self.windows * 4 - 1] = np.arange(len(self.windows))
-        self.truth = np.zeros((len(self.windows), n, 12), dtype=np.float64)
+        self.truth = np.zeros((len(self.windows), n, k.TRUTH_FIELDS), dtype=np.float64)
         first = path.steps[0]
         k.price_all(self._instruments, self._model, first[0], first[1], span.start_ns, self._x)
         k.open_quotes(self._g, self._instruments, self._quotes, self._model, self._draws, span.start_ns)
@@ -339,6 +339,7 @@ def write_truth(
     }
     columns |= {name: truth[:, :, j].reshape(-1) for j, name in enumerate(schema)}
     columns["model_ts_ns"] = truth[:, :, 11].reshape(-1).astype(np.int64)
+    columns |= {name: truth[:, :, j].reshape(-1) for name, j in (("mid", 12), ("mid_age_s", 13))}
     columns = {
         name: column if isinstance(column, pa.Array) else pa.array(column) for name, column in columns.items()
     }
@@ -380,7 +381,8 @@ def gex_rows(
     """Gamma exposure per window and strike by plain scalars: sum of gamma * open interest * 50.
 
     One volatility per strike, from the out-of-the-money option (call if K >= F), else from the other. Only
-    options with open interest above 0 take part. Strikes within 200 points of spot.
+    options with open interest above 0 take part. Strikes within 200 points of spot. While an option lacks a
+    side, its last middle of a second's end counts for 60 s.
     """
     by_strike: dict[int, dict[str, int]] = {}
     for i, contract in enumerate(contracts):
@@ -408,9 +410,8 @@ def gex_rows(
             vol: float | None = None
             first = "C" if strike >= forward else "P"
             for right in (first, "P" if first == "C" else "C"):
-                bid, ask = truth[w, pair[right], 4], truth[w, pair[right], 5]
-                if vol is None and tau > 0.0 and lots[right] > 0 and 0.0 < bid < ask:
-                    mid = (float(bid) + float(ask)) / 2.0
+                mid = float(truth[w, pair[right], 12])
+                if vol is None and tau > 0.0 and lots[right] > 0 and mid > 0.0:
                     vol = black76.implied_vol(
                         right, mid, forward, strike, tau, RATE, guesses.get(strike_int, 0.15)
                     )

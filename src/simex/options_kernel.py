@@ -41,6 +41,10 @@ def _kernel(function: Callable[..., Any]) -> Any:
 
 
 STEP_NS: Final = 250_000_000
+STEPS_PER_SECOND: Final = 4
+CARRY_STEPS: Final = 60 * STEPS_PER_SECOND
+"""while a side is missing, a middle counts for 60 s"""
+TRUTH_FIELDS: Final = 14
 MAKERS: Final = 3
 NICKEL_INT: Final = 50_000_000
 """0.05 points, the unit of prices here"""
@@ -60,8 +64,9 @@ KIND_CHAIN, KIND_OTHER_EXPIRY, KIND_SPREAD = range(3)
 U_PRICE, U_SIZE, U_ID, U_T = range(4)
 U_FIELDS: Final = 4
 # --- model float64[n, M_FIELDS]
-M_THEO, M_QUOTED, M_HALF, M_SIGMA, M_DELTA, M_GAMMA, M_VEGA, M_TAU = range(8)
-M_FIELDS: Final = 8
+M_THEO, M_QUOTED, M_HALF, M_SIGMA, M_DELTA, M_GAMMA, M_VEGA, M_TAU, M_MID, M_MID_STEP = range(10)
+M_FIELDS: Final = 10
+"""M_MID, M_MID_STEP: middle of the last quote with two sides at a second's end (0: none yet), and its step"""
 # --- parameters float64
 X_RATE, X_DSIGMA, X_FUTURES_HALF, X_SLOPE, X_CURVE, X_FLOOR, X_TRADES_PER_STEP = range(7)
 X_SIZE: Final = 7
@@ -371,6 +376,53 @@ def open_quotes(g, instruments, quotes, model, draws, t_ns):  # type: ignore[no-
 
 
 @_kernel
+def _look(quotes, model, forward, t0, step, out, truth):  # type: ignore[no-untyped-def]
+    """The best quote of each instrument at a second's end; truth[out] is filled where out >= 0."""
+    for i in range(model.shape[0]):
+        bid = 0
+        ask = 0
+        bid_size = 0
+        ask_size = 0
+        for maker in range(MAKERS):
+            row = i * 6 + maker
+            if quotes[row, U_PRICE] > bid:
+                bid = quotes[row, U_PRICE]
+                bid_size = 0
+            if bid > 0 and quotes[row, U_PRICE] == bid:
+                bid_size += quotes[row, U_SIZE]
+            row += MAKERS
+            price = quotes[row, U_PRICE]
+            if price > 0 and (ask == 0 or price < ask):
+                ask = price
+                ask_size = 0
+            if price > 0 and price == ask:
+                ask_size += quotes[row, U_SIZE]
+        mid = 0.0
+        if 0 < bid < ask:
+            mid = (bid + ask) * 0.025
+            model[i, M_MID] = mid
+            model[i, M_MID_STEP] = step
+        elif (bid == 0 or ask == 0) and step - model[i, M_MID_STEP] <= CARRY_STEPS:
+            mid = model[i, M_MID]
+        if out < 0:
+            continue
+        truth[out, i, 0] = forward
+        truth[out, i, 1] = model[i, M_TAU]
+        truth[out, i, 2] = model[i, M_SIGMA]
+        truth[out, i, 3] = model[i, M_THEO]
+        truth[out, i, 4] = bid * 0.05
+        truth[out, i, 5] = ask * 0.05
+        truth[out, i, 6] = bid_size
+        truth[out, i, 7] = ask_size
+        truth[out, i, 8] = model[i, M_DELTA]
+        truth[out, i, 9] = model[i, M_GAMMA]
+        truth[out, i, 10] = model[i, M_VEGA]
+        truth[out, i, 11] = t0
+        truth[out, i, 12] = mid
+        truth[out, i, 13] = (step - model[i, M_MID_STEP]) / STEPS_PER_SECOND if mid > 0.0 else 0.0
+
+
+@_kernel
 def run(  # type: ignore[no-untyped-def]
     g, instruments, quotes, model, draws, tables, steps, x, weights, t_begin, stop, records, wanted, truth
 ):
@@ -474,38 +526,7 @@ def run(  # type: ignore[no-untyped-def]
                 g, records, instruments, quotes, draws, tables, i, v & 1, 1 + (v >> 3) % 10, mean_gap, limit
             )
             u = _draw(g, draws, C_TAKER)
-        if wanted[step] >= 0:
-            out = wanted[step]
-            for i in range(n):
-                bid = 0
-                ask = 0
-                bid_size = 0
-                ask_size = 0
-                for maker in range(MAKERS):
-                    row = i * 6 + maker
-                    if quotes[row, U_PRICE] > bid:
-                        bid = quotes[row, U_PRICE]
-                        bid_size = 0
-                    if quotes[row, U_PRICE] == bid:
-                        bid_size += quotes[row, U_SIZE]
-                    row += MAKERS
-                    price = quotes[row, U_PRICE]
-                    if price > 0 and (ask == 0 or price < ask):
-                        ask = price
-                        ask_size = 0
-                    if price == ask:
-                        ask_size += quotes[row, U_SIZE]
-                truth[out, i, 0] = forward
-                truth[out, i, 1] = model[i, M_TAU]
-                truth[out, i, 2] = model[i, M_SIGMA]
-                truth[out, i, 3] = model[i, M_THEO]
-                truth[out, i, 4] = bid * 0.05
-                truth[out, i, 5] = ask * 0.05
-                truth[out, i, 6] = bid_size
-                truth[out, i, 7] = ask_size
-                truth[out, i, 8] = model[i, M_DELTA]
-                truth[out, i, 9] = model[i, M_GAMMA]
-                truth[out, i, 10] = model[i, M_VEGA]
-                truth[out, i, 11] = t0
+        if step % STEPS_PER_SECOND == STEPS_PER_SECOND - 1:
+            _look(quotes, model, forward, t0, step, wanted[step], truth)
         g[G_STEP] = step + 1
     return DONE

@@ -27,7 +27,7 @@ def bench(
     page: Path | None = None,
     output: Output = OUTPUT,
 ) -> int:
-    """Measure the goals P1 to P6 and P9 to P11 against C, zstd, pyarrow, plain Python and nautilus_trader.
+    """Measure the goals P1 to P11 against C, zstd, pyarrow, plain Python, QuantLib and nautilus_trader.
 
     P10 and P11 are the service's: 1,000 clients on loopback for 30 s, and a whole day in memory.
 

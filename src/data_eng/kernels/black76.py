@@ -36,6 +36,7 @@ _F8 = nb.types.float64
 
 @njit(forceinline=True)
 def normal_cdf(x):
+    """N(x) of the standard normal distribution."""
     return 0.5 * math.erfc(-x * _SQRT_HALF)
 
 

@@ -60,8 +60,9 @@ Int64s = npt.NDArray[np.int64]
 class GexReport:
     """What `compute_gex` counted; complete when its last block was taken.
 
-    counters: of the books (decision 0003), and options, options_without_figure, windows_without_figure,
-    windows_with_changed_figure. missing: symbols of the options without any figure of open interest.
+    counters: of the books (decision 0003), and options, options_without_figure, windows_without_figure (of
+    any option that lives), windows_before_a_figure (that comes later), windows_with_changed_figure.
+    missing: symbols of the options without any figure of open interest.
     """
 
     counters: dict[str, int] = field(default_factory=dict)
@@ -164,22 +165,23 @@ def merged_counters(counters: Sequence[dict[str, int]]) -> dict[str, int]:
 
 def fill_report(report: GexReport, chain: Chain, news: News, axis: Axis) -> None:
     """Count and name what is not known of open interest (spec 7.1)."""
-    known = np.zeros(chain.size, np.bool_)
-    known[news.option] = True
-    first = np.full(chain.size, np.iinfo(np.int64).max)
+    never = np.iinfo(np.int64).max
+    first = np.full(chain.size, never)
     np.minimum.at(first, news.option, news.ts_recv)
     ends = axis.end[axis.spot > 0]
-    # from the first window that knows an option's figure to its expiry, nothing is missing of it
-    lacking = np.zeros(len(ends), np.bool_)
+    lacking, late = np.zeros(len(ends), np.bool_), np.zeros(len(ends), np.bool_)
     for since, until in {(int(a), int(b)) for a, b in zip(first, chain.expiration, strict=True)}:
-        lacking |= (ends <= since) & (ends < until)
+        without = (ends <= since) & (ends < until)
+        lacking |= without
+        late |= without & (since < never)
     repeated = np.isin(np.arange(len(news.option)), _first_places(news.option), invert=True)
     changes = np.unique(news.ts_recv[repeated] // WINDOW_NS * WINDOW_NS + WINDOW_NS)
-    report.missing = tuple(s for s, k in zip(chain.symbol, known.tolist(), strict=True) if not k)
+    report.missing = tuple(s for s, ts in zip(chain.symbol, first.tolist(), strict=True) if ts == never)
     report.counters |= {
         "options": chain.size,
         "options_without_figure": len(report.missing),
         "windows_without_figure": int(np.count_nonzero(lacking)),
+        "windows_before_a_figure": int(np.count_nonzero(late)),
         "windows_with_changed_figure": int(np.count_nonzero(np.isin(ends, changes))),
     }
 
@@ -301,9 +303,9 @@ def warnings_of(report: GexReport) -> list[str]:
             f"no_oi_for: {len(report.missing)} of {counts['options']} options have no figure of open"
             f" interest and contribute 0: {', '.join(report.missing)}"
         )
-    if counts["windows_without_figure"]:
+    if counts["windows_before_a_figure"]:
         lines.append(
-            f"oi_late: in {counts['windows_without_figure']} windows some option has no figure of open"
+            f"oi_late: in {counts['windows_before_a_figure']} windows some option has no figure of open"
             " interest yet"
         )
     if counts["windows_with_changed_figure"]:

@@ -194,6 +194,7 @@ def test_missing_figures_are_counted_and_named_and_a_day_without_any_is_refused(
     assert sorted(report.missing) == gone
     assert report.counters["options_without_figure"] == 2
     assert report.counters["windows_without_figure"] == snapshot.num_rows
+    assert report.counters["windows_before_a_figure"] == 0, "what never comes is not late"
     (line,) = [line for line in stage.warnings_of(report) if line.startswith("no_oi_for")]
     assert all(symbol in line for symbol in gone)
     reasons = {r for block in made for r in block.quote["reason"].to_pylist()}
