@@ -18,6 +18,8 @@ from data_eng.lake import Lake
 from data_eng.units import WINDOW_NS
 from serving import wire
 from serving.hud_streaming import HudCache
+from serving.local import LocalService
+from serving.settings import load_settings
 from serving.surfaces import SURFACES
 from tests.serving.conftest import DT, SYMBOL
 from tests.serving.streams import LakeRows, same_bits
@@ -143,6 +145,27 @@ def test_an_answer_that_is_known_already_is_not_sent_again(http: httpx2.Client, 
         assert http.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
     one, other = (http.get(f"/v1/surfaces/snap?end_ts_ns={cache.ts_ns(k)}") for k in (9, 10))
     assert one.headers["etag"] != other.headers["etag"]
+
+
+def test_large_answers_on_their_way_have_their_places_and_give_them_back(tiny: Lake) -> None:
+    settings = load_settings(lake=tiny.root, port=0, max_requests=2, answer_s=3.0, send_buffer_bytes=8192)
+    with LocalService(settings) as url:
+        parts = urlsplit(url)
+        slow = [socket.socket() for _ in range(2)]
+        for raw in slow:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.connect((parts.hostname, parts.port))
+            raw.sendall(f"GET /v1/hud/bootstrap HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        with httpx2.Client(base_url=url, trust_env=False, timeout=60) as http:
+            assert http.get("/healthz").status_code == 200, "what is small needs no place"
+            assert http.get("/v1/hud/bootstrap").status_code == 200, "and waits until the slow ones are cut"
+            for _ in range(6):  # clients that go away in the middle
+                with socket.create_connection((parts.hostname, parts.port)) as raw:
+                    raw.sendall(f"GET /v1/hud/bootstrap HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+                    raw.recv(100)
+            assert http.get("/v1/surfaces/hud").status_code == 200
+        for raw in slow:
+            raw.close()
 
 
 def test_what_nobody_sends_is_not_acceptable(http: httpx2.Client) -> None:
