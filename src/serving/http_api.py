@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from data_eng.errors import SpymasterError
-from data_eng.units import HUD_HISTORY_WINDOWS, WINDOW_NS
+from data_eng.units import DAY_NS, HUD_HISTORY_WINDOWS, WINDOW_NS
 from serving import asyncapi, explain, levels, openapi, profile, wire
 from serving.day import day_rows
 from serving.hud_streaming import HudCache, SizedCache
@@ -27,6 +28,8 @@ from serving.runtime import Runtime, require_surfaces
 CHUNK_BYTES: Final = 256 << 10
 """an answer goes out in pieces, so that a slow reader holds one and not a copy of all"""
 JSON_MEDIA_TYPE: Final = "application/json"
+PROFILE_REACH_NS: Final = 366 * DAY_NS
+"""further away no trade date can belong to the day; calendars end with the years of int64 nanoseconds"""
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -63,6 +66,7 @@ class Api:
             Route("/v1/levels", self._guarded("levels", self.levels), methods=get),
             Route("/v1/explain", self._guarded("explain", self.explain), methods=get),
             Route("/v1/ticket", self._guarded("ticket", self.ticket), methods=post),
+            Route("/v1/ticket", _only_by_post, methods=get),
         ]
 
     # ---- endpoints
@@ -174,6 +178,8 @@ class Api:
         cache = await self.runtime.day(query.symbol(), query.dt())
         require_surfaces(cache, ("trade",))
         end = cache.last_ts_ns if asked is None else asked
+        if abs(end - cache.last_ts_ns) > PROFILE_REACH_NS:
+            raise Problem(404, "no_data", "end_ts_ns is more than a year away from the day that is served")
 
         def build() -> Answer:
             found = profile.profile_of(self.runtime.lake, cache, end)
@@ -302,6 +308,11 @@ class Api:
         if surface in cache.surfaces:
             metadata["schema_hash"] = cache.surfaces[surface].surface.table.schema_hash
         return Answer(wire.encode_table(rows, metadata), wire.ARROW_MEDIA_TYPE, headers)
+
+
+async def _only_by_post(_: Request) -> Response:
+    """The catch-all for pages would answer a GET with 404."""
+    raise HTTPException(405, headers={"Allow": "POST"})
 
 
 def problem_response(problem: Problem) -> Response:

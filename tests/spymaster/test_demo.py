@@ -15,7 +15,7 @@ import pytest
 
 import spymaster as package
 from data_eng.lake import Lake
-from data_eng.pipeline import OPTION_QUOTE, STAGES
+from data_eng.pipeline import STAGES
 from serving.client import Client
 from spymaster import demo as verb
 from tests.dbn_samples import DT, definition, mbo_day, write_dbn
@@ -134,8 +134,11 @@ def test_without_matplotlib_the_story_is_told_and_the_reason_given(
     assert "SIMULATED: ESH6" in answer.out
 
 
-def test_options_are_played_as_soon_as_a_stage_reads_them() -> None:
-    assert any(OPTION_QUOTE in stage.outputs for stage in STAGES) == verb.OPTIONS_TOO
+def test_the_options_are_played_and_their_gamma_is_checked(kept: tuple[Path, str]) -> None:
+    lake, said = Lake(kept[0]), kept[1]
+    gex = lake.read("silver.future_option_mbo.gex_surface_1s", "ESH6", verb.DEFAULT_DT, columns=["gex_abs"])
+    assert gex["gex_abs"].to_numpy().max() > 0
+    assert "checked: gex," in said
 
 
 def refused(spymaster: Command, lake: Path) -> str:

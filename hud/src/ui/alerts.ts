@@ -34,6 +34,7 @@ let problem: HTMLElement;
 let toast: HTMLElement;
 let toastTimer = 0;
 let unread = 0;
+let listedFor = '';
 const engine = new AlertEngine();
 const TOAST_MS = 8000;
 
@@ -83,6 +84,13 @@ export const alerts: Panel = {
   },
   draw(level) {
     if (level < InvalidateLevel.Light) return;
+    const { source } = page.store.snapshot;
+    const day = source === null ? '' : `${source.symbol} ${source.dt}`;
+    if (day !== listedFor) {
+      // prices and days of the list are written as seen from the day on screen
+      listedFor = day;
+      writeFired();
+    }
     runRules();
     if (deskOf(page).isOpen('alerts') && unread > 0) {
       unread = 0;

@@ -11,6 +11,8 @@ export class Sketch {
   private readonly fitted: FittedCanvas;
   private readonly colours = new Map<string, string>();
   private palette = '';
+  private fontSize = 12;
+  private fontSizeOf = -1;
 
   /** `label` is what the canvas is called by those who do not see it. */
   constructor(private readonly host: HTMLElement, label: string) {
@@ -51,10 +53,18 @@ export class Sketch {
     return value;
   }
 
+  /** Font size of the host in CSS pixels; asked for once per size of the host. */
+  get size(): number {
+    if (this.fontSizeOf !== this.fitted.generation) {
+      this.fontSize = parseFloat(getComputedStyle(this.host).fontSize);
+      this.fontSizeOf = this.fitted.generation;
+    }
+    return this.fontSize;
+  }
+
   /** Font of the page at a share of its size, weight optional. */
   font(share = 1, weight = 400): string {
-    const size = Math.max(10, parseFloat(getComputedStyle(this.host).fontSize) * share);
-    return `${weight} ${size}px ${this.colour('font')}`;
+    return `${weight} ${Math.max(10, this.size * share)}px ${this.colour('font')}`;
   }
 }
 

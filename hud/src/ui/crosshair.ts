@@ -130,7 +130,7 @@ function writeBox(cursor: Cursor, snapshot: Snapshot, held: boolean, numbers: Se
   const title = `${priceText(cursor.ticks, source!.tick)}  ${newYorkTime(cursor.window)}`;
   const place = Number.isNaN(away) ? '' : away === 0 ? 'at spot' : `${signedText(away, String)} ticks`;
   const rows = !held
-    ? [['', cursor.window > history.head ? 'not yet' : 'older than the half hour held']] as const
+    ? [['', cursor.window > history.head ? 'not yet' : cursor.window < source!.firstWindow ? 'before the first second of the day' : 'older than the half hour held']] as const
     : numbers !== null ? cellRows(numbers, cursor.ticks)
     : [['', feedsOf(page).refusal ?? '…']] as const;
   const text = JSON.stringify([title, place, rows]);

@@ -42,20 +42,32 @@ export function icon(path: string): SVGSVGElement {
 export class FittedCanvas {
   readonly canvas = document.createElement('canvas');
   readonly context: CanvasRenderingContext2D;
+  /** Goes up with every change of the host's size: a key for what depends on it. */
+  generation = 0;
+  private width = 0;
+  private height = 0;
 
   constructor(private readonly host: HTMLElement) {
     const context = this.canvas.getContext('2d');
     if (!context) throw new Error('the browser gives no 2d canvas; the picture cannot be drawn');
     this.context = context;
     host.append(this.canvas);
+    // observed, not asked for in every frame: asking makes the browser lay the page out again at once
+    new ResizeObserver(() => this.measure()).observe(host);
+  }
+
+  private measure(): void {
+    this.width = this.host.clientWidth;
+    this.height = this.host.clientHeight;
+    this.generation++;
   }
 
   /** Clear and scale to CSS pixels. */
   fit(): { width: number; height: number } | null {
-    const dpr = window.devicePixelRatio || 1;
-    const width = this.host.clientWidth;
-    const height = this.host.clientHeight;
+    if (this.width === 0 || this.height === 0) this.measure(); // just shown: the observer has not spoken yet
+    const { width, height } = this;
     if (width === 0 || height === 0) return null;
+    const dpr = window.devicePixelRatio || 1;
     const w = Math.round(width * dpr);
     const h = Math.round(height * dpr);
     if (this.canvas.width !== w || this.canvas.height !== h) {

@@ -50,7 +50,8 @@ function flowPanel(): Panel {
       const sizes: number[] = [];
       for (let w = first; w <= last; w++) {
         const slot = history.slotOf(w as WindowNo);
-        if (slot >= 0) sizes.push(history.buyQty[slot]!, history.sellQty[slot]!);
+        // quiet seconds say nothing about the size of busy ones
+        if (slot >= 0) sizes.push(...[history.buyQty[slot]!, history.sellQty[slot]!].filter((qty) => qty > 0));
       }
       sizes.sort((a, b) => a - b);
       // one burst must not flatten the rest: the largest hundredth may touch the edge, where a bright cap says so

@@ -29,7 +29,7 @@ export const gamma: Panel = {
     if (sheet === null || source === null || history.isEmpty || viewport.heightPx <= 1) return;
     const { g, width, height } = sheet;
     const feeds = feedsOf(page);
-    const size = parseFloat(getComputedStyle(sketch.canvas).fontSize);
+    const size = sketch.size;
     const headHeight = size * 1.5;
     const footHeight = size * 4.2;
     const chain = feeds.chain(history.head);
@@ -64,9 +64,17 @@ export const gamma: Panel = {
     g.fillRect(middle, headHeight, 1, height - headHeight - footHeight);
     g.font = sketch.font(0.86);
     if (live && profile !== null) {
+      const bottom = height - footHeight;
+      // flips out of sight are named at the edge they lie beyond, the nearest first
+      const above = profile.flips.find((flip) => viewport.yOfTicks(flip) < headHeight);
+      const below = profile.flips.findLast((flip) => viewport.yOfTicks(flip) > bottom);
+      g.fillStyle = sketch.colour('text');
+      g.textAlign = 'left';
+      if (above !== undefined) g.fillText(`▲${priceText(Math.round(above), source.tick)}`, 2, headHeight + size * 0.8);
+      if (below !== undefined) g.fillText(`▼${priceText(Math.round(below), source.tick)}`, 2, bottom - size * 0.8);
       for (const flip of profile.flips) {
         const y = viewport.yOfTicks(flip);
-        if (y < headHeight || y > height - footHeight) continue;
+        if (y < headHeight || y > bottom) continue;
         g.fillStyle = sketch.colour('bright');
         g.beginPath();
         g.moveTo(0, y - 5);
@@ -81,7 +89,7 @@ export const gamma: Panel = {
         + (flips === '' ? 'no flip within 150 points' : `flips at ${flips}`)
         + `; conventions from ${signedText(profile.bandLow, gammaText)} to ${signedText(profile.bandHigh, gammaText)}`
         + (conventionsAgree(profile) ? '' : ', which disagree about the sign'));
-      drawConventions(g, width, height - footHeight, footHeight, size);
+      drawConventions(g, width, bottom, footHeight, size);
     } else sketch.describe(say === '' ? 'Gamma per strike' : say);
     g.fillStyle = sketch.colour('panel');
     g.fillRect(0, 0, width, headHeight);

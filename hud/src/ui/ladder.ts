@@ -35,7 +35,7 @@ export const ladder: Panel = {
     const sheet = sketch.begin();
     if (sheet === null || source === null || history.isEmpty || viewport.heightPx <= 1) return;
     const { g, width, height } = sheet;
-    const size = parseFloat(getComputedStyle(sketch.canvas).fontSize);
+    const size = sketch.size;
     const fontShare = 0.92;
     const pxPerTick = viewport.pxPerTick / viewport.dpr;
     const group = groupTicksFor(pxPerTick, size * 0.93, Math.round(1 / source.tick.points));

@@ -28,6 +28,7 @@ export class Minimap implements Panel {
   private columns: Columns | null = null;
   private groundKey = '';
   private hoverX: number | null = null;
+  private hovered = false;
 
   mount(host: HTMLElement, context: PanelContext): void {
     this.context = context;
@@ -44,6 +45,7 @@ export class Minimap implements Panel {
     });
     host.addEventListener('pointermove', (event) => {
       this.hoverX = x(event);
+      this.hovered = true;
       if (dragging) this.seekTo(this.hoverX);
       context.redraw(InvalidateLevel.Cursor);
     });
@@ -64,7 +66,10 @@ export class Minimap implements Panel {
     return (day.firstWindow + Math.round(share * (day.windows - 1))) as WindowNo;
   }
 
-  draw(_level: InvalidateLevel): void {
+  draw(level: InvalidateLevel): void {
+    // the pointer over the picture is nothing to the mini-map; its own pointer asks for a frame itself
+    if (level < InvalidateLevel.Light && !this.hovered) return;
+    this.hovered = this.hoverX !== null;
     const size = this.surface.fit();
     if (!size) return;
     const { width, height } = size;

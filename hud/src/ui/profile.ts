@@ -22,7 +22,7 @@ export const profile: Panel = {
     const known = feedsOf(page).profile;
     if (sheet === null || source === null || viewport.heightPx <= 1) return;
     const { g, width, height } = sheet;
-    const size = parseFloat(getComputedStyle(sketch.canvas).fontSize);
+    const size = sketch.size;
     const headHeight = size * 1.5;
     const { volume } = known ?? { volume: null };
     if (volume !== null && volume.peakQty > 0) {

@@ -106,13 +106,15 @@ export const scores: Panel = {
     const readings = reader.readingsAt(history, history.head);
     const { context } = feedsOf(page);
     setClass(host, 'is-stale', readings.stale !== null);
-    setText(stale, readings.stale === null ? '' : `stale: ${readings.stale}`);
+    const young = Number.isNaN(readings.above.median) ? 'no median before a minute of valid seconds' : '';
+    setText(stale, readings.stale === null ? young : `stale: ${readings.stale}`);
 
     const { tug: pull } = readings;
     const share = Number.isNaN(pull.deviation) ? 0 : shareOf(pull.deviation);
     tug.marker.style.left = place(share);
-    tug.ghost.hidden = Number.isNaN(pull.raw);
-    if (!tug.ghost.hidden) tug.ghost.style.left = place(shareOf(pull.raw - (Number.isNaN(pull.median) ? 0 : pull.median)));
+    tug.marker.hidden = Number.isNaN(pull.deviation);
+    tug.ghost.hidden = Number.isNaN(pull.raw - pull.median);
+    if (!tug.ghost.hidden) tug.ghost.style.left = place(shareOf(pull.raw - pull.median));
     setText(tug.text, signedText(pull.mean, scoreText));
     tug.text.setAttribute('aria-label', `Ease above less ease below ${signedText(pull.mean, scoreText)} smoothed, ${signedText(pull.raw, scoreText)} this second`);
 
