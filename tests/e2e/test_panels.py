@@ -172,7 +172,12 @@ def test_the_future_and_what_is_not_held_have_no_numbers(still: Hud) -> None:
     still.act(f"lookAt({still.state('s.history.oldest')}, {spot})")
     still.painted()
     _point_at(still, int(still.state("s.history.oldest")) - 10, spot)
-    _eventually(still, "the crosshair", "before the first second", lambda: still.page.locator(".cell-box").inner_text())
+    _eventually(
+        still,
+        "the crosshair",
+        "before the first second",
+        lambda: still.page.locator(".cell-box").inner_text(),
+    )
 
 
 # ---- right edge and head
