@@ -37,6 +37,11 @@ class Received:
     close_code: int | None = None
     is_cut: bool = False
 
+    @property
+    def knows(self) -> bool:
+        """Whether it was told of a gap, closed with 1013, or cut."""
+        return self.is_cut or self.close_code == 1013 or any(b'"gap"' in text for text in self.texts)
+
 
 class Client:
     """One connection after its handshake."""
@@ -103,10 +108,13 @@ class Crowd:
                 return
 
     def drain_stalled(self, seconds: float) -> None:
-        """Let the stalled clients read at last, to see what they were told."""
+        """Let the stalled clients read at last, until all know what became of them, at most so long."""
         for client in self.stalled:
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
             self._selector.register(client.socket, selectors.EVENT_READ, client)
-        self.run(seconds)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not all(client.got.knows for client in self.stalled):
+            self.run(0.2)
 
     @property
     def healthy(self) -> list[Client]:
