@@ -134,7 +134,8 @@ def painting_layers(page: Hud) -> set[str]:
                 const opacity = store.snapshot.settings.layers[layer];
                 store.actions.setLayer(layer, 0);
                 const after = await picture();
-                if (before.some((bytes, i) => bytes.some((byte, k) => byte !== after[i][k]))) painting.push(layer);
+                const differs = (bytes, i) => bytes.some((byte, k) => byte !== after[i][k]);
+                if (before.some(differs)) painting.push(layer);
                 store.actions.setLayer(layer, opacity);
             }
             return painting;
