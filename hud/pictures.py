@@ -128,6 +128,11 @@ def painting_layers(page: Hud) -> set[str]:
                 const lines = over.getContext('2d').getImageData(0, 0, over.width, over.height).data;
                 return [heatmap.renderer.readPixels(), lines];
             };
+            // lines that moved along with the picture are drawn afresh first: their seams differ a little
+            const { grid } = store.snapshot.settings.layers;
+            store.actions.setLayer('grid', grid / 2);
+            await frame();
+            store.actions.setLayer('grid', grid);
             const before = await picture();
             const painting = [];
             for (const layer of layers) {
