@@ -44,6 +44,8 @@ LAYERS: Final = {
 """layer of the page -> the plane it needs, None when every open day has it"""
 AFTER_S: Final = 25
 """seconds shown after what a picture is about"""
+BEFORE_S: Final = 300
+"""a picture is taken where so many seconds lie before it, so that it is full"""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Scene:
     query: str = ""
     size: tuple[int, int] = (1280, 720)
     actions: tuple[str, ...] = ()
+    checks_layers: bool = False
 
 
 def main() -> int:
@@ -97,7 +100,8 @@ def take(lake: Path, out: Path) -> int:
                 page.painted()
                 page.page.screenshot(path=out / f"{scene.name}.png")
                 say(f"{out / scene.name}.png")
-                painted |= painting_layers(page)
+                if scene.checks_layers:
+                    painted |= painting_layers(page)
                 if page.faults:
                     say(f"FAIL: the page reported {page.faults}")
                     return 1
@@ -114,20 +118,30 @@ def take(lake: Path, out: Path) -> int:
 
 def painting_layers(page: Hud) -> set[str]:
     """Layers whose absence changes the picture."""
-
-    def picture() -> Any:
-        page.painted()
-        return np.concatenate([page.pixels(), page.overlay()], axis=1)
-
-    found = set()
-    before = picture()
-    for layer in LAYERS:
-        opacity = page.state(f"s.settings.layers.{layer}")
-        page.act(f"setLayer('{layer}', 0)")
-        if (picture() != before).any():
-            found.add(layer)
-        page.act(f"setLayer('{layer}', {opacity})")
-    return found
+    found = page.page.evaluate(
+        """async (layers) => {
+            const { heatmap, store } = window.spymaster;
+            const frame = () => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)));
+            const over = document.querySelector('.heatmap-overlay');
+            const picture = async () => {
+                await frame();
+                const lines = over.getContext('2d').getImageData(0, 0, over.width, over.height).data;
+                return [heatmap.renderer.readPixels(), lines];
+            };
+            const before = await picture();
+            const painting = [];
+            for (const layer of layers) {
+                const opacity = store.snapshot.settings.layers[layer];
+                store.actions.setLayer(layer, 0);
+                const after = await picture();
+                if (before.some((bytes, i) => bytes.some((byte, k) => byte !== after[i][k]))) painting.push(layer);
+                store.actions.setLayer(layer, opacity);
+            }
+            return painting;
+        }""",
+        list(LAYERS),
+    )
+    return set(found)
 
 
 class Day:
@@ -166,14 +180,19 @@ class Day:
                 "wall-pulled", self._shown(pulled + AFTER_S), actions=("setMinutes(5)", "setHalfTicks(25)")
             ),
             Scene("sweep", self._shown(swept + AFTER_S), actions=("setMinutes(5)", "setHalfTicks(25)")),
-            Scene("hole", self._shown(hole + AFTER_S), actions=("setMinutes(3)", "setHalfTicks(20)")),
+            Scene(
+                "hole",
+                self._shown(hole + AFTER_S),
+                actions=("setMinutes(3)", "setHalfTicks(20)"),
+                checks_layers=True,
+            ),
             Scene("half-hour", int(self._ends[-1]), actions=("setMinutes(30)", "setHalfTicks(90)")),
             Scene("colour-blind", actions=("setPalette('colour-blind')",)),
-            Scene("fallback-canvas2d", query="?renderer=canvas2d"),
+            Scene("fallback-canvas2d", query="?renderer=canvas2d", checks_layers=True),
         ]
 
     def _shown(self, window: int) -> int:
-        return int(min(max(window, self._ends[0] + 30), self._ends[-1]))
+        return int(min(window, self._ends[-1]))
 
     def _cash_open(self) -> int:
         """The first window after 09:30 New York, or the middle of a day without it."""
@@ -190,19 +209,26 @@ class Day:
         """Window of the largest pull of resting depth within 20 ticks."""
         names = ["window_end_ts_ns", "rel_ticks", "pull_qty_rest", "fill_qty"]
         wall = self._read("silver.future_mbo.wall_surface_1s", names)
-        near = np.abs(wall["rel_ticks"].to_numpy()) <= 20
+        near = (np.abs(wall["rel_ticks"].to_numpy()) <= 20) & self._late(wall["window_end_ts_ns"])
         pulled = np.where(near, wall["pull_qty_rest"].to_numpy(), -1)
         return int(wall["window_end_ts_ns"].to_numpy()[int(pulled.argmax())] // WINDOW_NS)
 
     def _sweep(self) -> int:
         """Window of the trade whose event took the most levels."""
         trades = self._read("silver.future_mbo.trade_event", ["ts_event_ns", "sweep_level_count"])
-        at = int(trades["sweep_level_count"].to_numpy().argmax())
+        levels = np.where(self._late(trades["ts_event_ns"]), trades["sweep_level_count"].to_numpy(), -1)
+        at = int(levels.argmax())
         return int(trades["ts_event_ns"].to_numpy()[at] // WINDOW_NS) + 1
 
     def _hole(self) -> int:
         """Window with the most holes."""
-        return int(self._ends[int((self._plane("hole_u8") > 0).sum(axis=1).argmax())])
+        holes = (self._plane("hole_u8") > 0).sum(axis=1)
+        return int(self._ends[int(np.where(self._late(self._hud["window_end_ts_ns"]), holes, -1).argmax())])
+
+    def _late(self, ts_ns: Any) -> Any:
+        """bool per row: late enough for a full picture, or all of a day too short for one."""
+        late = ts_ns.to_numpy() // WINDOW_NS >= self._ends[0] + BEFORE_S
+        return late if late.any() else ~late
 
 
 def say(text: str) -> None:

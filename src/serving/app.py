@@ -27,7 +27,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from data_eng.errors import UsageError
-from serving.connection import CUT_EXTENSION
+from serving.connection import CUT_EXTENSION, WRITE_EXTENSION
 from serving.http_api import Api, problem_response
 from serving.negotiation import matches
 from serving.pages import INDEX, SECURITY_HEADERS, load_pages
@@ -287,8 +287,9 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     runtime: Runtime
 
     async def run_asgi(self) -> None:
-        """Run the application, which may cut the connection."""
-        cast(dict[str, Any], self.scope["extensions"])[CUT_EXTENSION] = self.cut
+        """Run the application, which may write to the connection at once, and cut it."""
+        extensions = cast(dict[str, Any], self.scope["extensions"])
+        extensions |= {CUT_EXTENSION: self.cut, WRITE_EXTENSION: self.write_now}
         await super().run_asgi()
 
     async def send(self, message: Any) -> None:
@@ -305,6 +306,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         if self.disconnected or self.close_sent or self.transport.is_closing():
             raise ClientDisconnected
         self.transport.write(frames)
+
+    def write_now(self, frames: bytes) -> bool:
+        """Hand whole frames to the socket; False when it has no room for them, or is closed."""
+        if not self.writable.is_set() or self.disconnected or self.close_sent or self.transport.is_closing():
+            return False
+        self.transport.write(frames)
+        return True
 
     def cut(self, code: int, reason: str) -> None:
         """Close without waiting for room; abort when the client does not take it within `linger_s`."""

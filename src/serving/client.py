@@ -272,7 +272,7 @@ class Stream:
                     if window is not None:
                         tries = 0
                         yield window
-                    elif self._state.ended:
+                    elif self._state.finished:
                         return
                 raise ConnectionError("the service closed the stream")
             except (OSError, websockets.exceptions.ConnectionClosed) as error:
@@ -491,7 +491,7 @@ class AsyncStream:
                     if window is not None:
                         tries = 0
                         yield window
-                    elif self._state.ended:
+                    elif self._state.finished:
                         return
                 raise ConnectionError("the service closed the stream")
             except (OSError, websockets.exceptions.ConnectionClosed) as error:

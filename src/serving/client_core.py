@@ -120,9 +120,15 @@ class StreamState:
     """windows that a shared clock dropped, (from_seq, to_seq)"""
     errors: list[dict[str, Any]] = field(default_factory=list)
     """refusals of commands, the newest last"""
+    _unanswered: int = 0
     _parts: dict[str, pa.Table] = field(default_factory=dict)
     _seeks_ts_ns: list[int] = field(default_factory=list)
     """seeks that were sent and not answered yet"""
+
+    @property
+    def finished(self) -> bool:
+        """The last window was received, and no command is on its way that could bring more."""
+        return self.ended and not self._unanswered
 
     def connect_query(self) -> str:
         """Query string of the next connection; one that was lost is resumed."""
@@ -132,6 +138,7 @@ class StreamState:
             self._seeks_ts_ns.clear()
         resume, start = self.last if private else None, self.start_ts_ns
         self._parts.clear()
+        self._unanswered = 0
         return query(
             symbol=self.symbol,
             dt=self.dt,
@@ -148,6 +155,7 @@ class StreamState:
 
     def command(self, kind: str, value: Any = None) -> str:
         """The text of a command, remembered for a lost connection."""
+        self._unanswered += 1
         fields = {"seek": "ts_ns", "speed": "x", "step": "windows"}
         if kind == "seek":
             self._seeks_ts_ns.append(int(value))
@@ -171,6 +179,8 @@ class StreamState:
 
     def _take_text(self, message: dict[str, Any]) -> None:
         kind = message["type"]
+        if kind in ("state", "error"):
+            self._unanswered = max(self._unanswered - 1, 0)
         if kind == "hello":
             self.hello = message
             self.symbol, self.dt = message["symbol"], message["dt"]

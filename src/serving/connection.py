@@ -19,6 +19,8 @@ INTERNAL: Final = 1011
 TRY_AGAIN: Final = 1013
 CUT_EXTENSION: Final = "spymaster.cut"
 """extension of the server: close with a code without waiting for room, and abort the socket later"""
+WRITE_EXTENSION: Final = "spymaster.write"
+"""extension of the server: hand frames to the socket now, False when it has no room"""
 MAX_WAITING: Final = 64
 """commands that wait while a client reads nothing"""
 
@@ -37,6 +39,7 @@ class Connection:
         self.gone = False
         self._runtime = runtime
         self._ws = websocket
+        self._is_sending = False
         self._waiting: deque[str] = deque()
         self._rate = RateLimit(runtime.settings.commands_per_s)
 
@@ -97,12 +100,22 @@ class Connection:
     async def _send(self, message: Any) -> None:
         if self.gone:
             raise Gone
+        self._is_sending = True
         try:
             # past starlette, which checks every message again
             await self._ws._send(message)
         except (WebSocketDisconnect, OSError, RuntimeError) as error:
             self.gone = True
             raise Gone from error
+        finally:
+            self._is_sending = False
+
+    def write_now(self, frames: bytes) -> bool:
+        """Send frames without waiting; False, and nothing sent, when another message waits for room."""
+        if self._is_sending or self.gone or self.closing is not None:
+            return False
+        write = self._ws.scope.get("extensions", {}).get(WRITE_EXTENSION)
+        return write is not None and bool(write(frames))
 
     def cut(self, code: int, reason: str) -> None:
         """Close without waiting for room; the socket is aborted when it is not taken in time."""

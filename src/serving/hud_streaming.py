@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from data_eng.calibration import CALIBRATION, Bounds, bounds, calibration_id
+from data_eng.calibration import CALIBRATION, Bounds, bounds, calibration_id, calibration_record
 from data_eng.errors import LakeError, MissingDataError
 from data_eng.instruments import tick_int
 from data_eng.lake import Lake, Manifest, WindowReader
@@ -374,7 +374,11 @@ class HudStreamService:
             raise LakeError(
                 f"{manifests['vacuum'].dataset} of {symbol} {dt} names no calibration in its manifest"
             )
-        self.lake.manifest(CALIBRATION, symbol, record["dt"])
+        if calibration_record(self.lake.manifest(CALIBRATION, symbol, record["dt"])) != dict(record):
+            raise LakeError(
+                f"{CALIBRATION} of {symbol} {record['dt']} was replaced since the scores of {dt} were made from"
+                f" it; rebuild them: spymaster run --dt {dt} --symbol {symbol} --from-stage vacuum_surface"
+            )
         surfaces = {
             name: SurfaceRows(SURFACES[name], reader, self._blocks) for name, reader in readers.items()
         }
@@ -406,7 +410,10 @@ class HudStreamService:
                 f"the tables of {symbol} {dt} were replaced while they were opened; open them again"
             )
         served = {manifest.dataset: manifest for manifest in manifests.values()}
-        for manifest in manifests.values():
+        for name in sorted(
+            manifests, key=lambda name: name == "hud"
+        ):  # the cure begins with the first stale one
+            manifest = manifests[name]
             for record in manifest.inputs:
                 source = served.get(record.get("dataset", ""))
                 if source is None or record.get("dt") != dt or record.get("symbol") != symbol:

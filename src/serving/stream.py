@@ -7,7 +7,6 @@ task reads commands and one, the session, sends everything, so that messages nev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -329,13 +328,17 @@ class SharedSession(_Session):
     ) -> None:
         super().__init__(runtime, connection, request)
         self._clocks = clocks
-        self._subscriber = Subscriber(runtime, request.surfaces, connection.wake, self._too_slow)
+        self._is_ready = False
+        self._subscriber = Subscriber(
+            runtime, request.surfaces, connection.wake, self._write_now, self._too_slow
+        )
 
     async def run(self) -> None:
         """Until the client goes. Raises `Gone`."""
         clock = self._clocks.join(self.cache, self._subscriber, self.request.start)
         try:
             await self.hello(clock.transport)
+            self._is_ready = True
             await self._send_windows(clock)
         finally:
             await self._clocks.leave(clock, self._subscriber)
@@ -356,15 +359,17 @@ class SharedSession(_Session):
                 await self.idle(None)
                 continue
             gap, _, frames = taken
+            self._is_ready = False  # what was taken goes first
             if gap is not None:
                 await self.connection.send_text(wire.gap(gap.from_seq, gap.to_seq))
-            await self._send(frames)
+            await self.connection.send_frames(frames)
+            self._is_ready = True
             sent.inc()
             await self.beat(clock.transport)
 
-    async def _send(self, frames: Sequence[bytes]) -> None:
-        for frame in frames:
-            await self.connection.send_frames(frame)
+    def _write_now(self, frames: bytes) -> bool:
+        """A window past the mailbox; False before hello, and while another message is on its way."""
+        return self._is_ready and self.connection.write_now(frames)
 
     async def _answer(self, text: str) -> None:
         try:

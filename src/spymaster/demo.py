@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from cyclopts import Parameter
 from data_eng.errors import UsageError
 from data_eng.params import DEFAULT_DT
 from data_eng.units import PRICES_PER_POINT, WINDOW_NS
+from spymaster.compiling import NOTE, SIMULATOR, Compilation, cold_kernels, kernels_ready, load
 from spymaster.edge import EXIT_FAILED, EXIT_OK, say, say_json
 from spymaster.options import OUTPUT, Day, LakeAt, Output
 from spymaster.report import reporter
@@ -138,8 +137,11 @@ def _play(
 ) -> tuple[str, str, list[str], list[str]]:
     """(symbol, why there is no picture, one line per check, what does not hold) of a day from nothing."""
     raw = root / SIMULATED_RAW
-    with _kernels_compiling(report):
-        _simulate(raw, report, preset, seed, options=OPTIONS_TOO)
+    with Compilation((SIMULATOR, *cold_kernels())) as compilation:
+        report.note(NOTE)
+        _simulate(raw, report, preset, seed, compilation, options=OPTIONS_TOO)
+        compilation.wait()
+    kernels_ready()
 
     from data_eng import pipeline
     from data_eng.lake import Lake
@@ -156,28 +158,6 @@ def _play(
     report.note(no_picture or f"picture: {picture_at}")
     verdicts, failed = _check(opened, symbol, report)
     return symbol, no_picture, verdicts, failed
-
-
-@contextmanager
-def _kernels_compiling(report: EdgeReporter) -> Iterator[None]:
-    """A second process compiles the book's kernel while the simulator's is compiled here.
-
-    Each takes some 25 s of one core on a machine that has never run them, and numba cannot share a process.
-    With a filled cache the child is gone within a second. What it fails to do is done by who needs it.
-    """
-    child = subprocess.Popen(
-        [sys.executable, "-c", "import data_eng.kernels.book"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    report.note("kernels are compiled on the first run of a machine; that takes about half a minute")
-    try:
-        yield
-        child.wait()
-    finally:
-        child.kill()
-        child.wait()
 
 
 # -- where ---------------------------------------------------------------------------------------------------
@@ -228,7 +208,9 @@ def _require_ours(lake: Path) -> None:
 # -- steps ---------------------------------------------------------------------------------------------------
 
 
-def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, *, options: bool) -> None:
+def _simulate(
+    raw: Path, report: EdgeReporter, preset: str, seed: int, compilation: Compilation, *, options: bool
+) -> None:
     name = f"simulate {preset}"
 
     def progress(done_s: float, total_s: float, what: str) -> None:
@@ -236,7 +218,9 @@ def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, *, option
 
     report.stage_start(name)
     begin = time.perf_counter()
-    from simex import SimexError, simulate  # compiles the simulator where no cache has it
+    compilation.wait(SIMULATOR)
+    load(SIMULATOR)
+    from simex import SimexError, simulate
 
     try:
         result = simulate(DEFAULT_DT, preset, seed, raw, options=options, force=True, progress=progress)

@@ -24,7 +24,9 @@ def _build(root: Path) -> None:
 
     raw = root / "sim"
     simulate(DT, "tiny", 7, raw, options=False)
-    pipeline.run(Lake(root), DT, SYMBOL, RunParams(no_gex=True), raw=lambda: discover(raw))
+    lake = Lake(root)
+    assert pipeline.resolve_symbol(lake, DT, raw=lambda: discover(raw)) == SYMBOL
+    pipeline.run(lake, DT, SYMBOL, RunParams(no_gex=True), raw=lambda: discover(raw))
 
 
 @pytest.fixture(scope="session")

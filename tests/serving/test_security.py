@@ -63,9 +63,17 @@ def status_of(url: str, request: str) -> int:
 
 @pytest.mark.parametrize(
     "origin",
-    ["null", "http://evil.example", "https://127.0.0.1", "http://127.0.0.1", "http://127.0.0.1:1", "file://", "",
-     "http://localhost.evil.example"],
-)  # fmt: skip
+    [
+        "null",
+        "http://evil.example",
+        "https://127.0.0.1",
+        "http://127.0.0.1",
+        "http://127.0.0.1:1",
+        "file://",
+        "",
+        "http://localhost.evil.example",
+    ],
+)
 def test_foreign_origins_are_refused_before_the_upgrade_and_for_http(url: str, origin: str) -> None:
     assert handshake(url, origin=origin) == 403
     response = httpx2.get(f"{url}/v1/catalog", headers={"Origin": origin}, trust_env=False)
@@ -644,8 +652,9 @@ def test_a_running_service_logs_no_query_and_no_token(
     assert exposed_settings.token_file is not None
     log = tmp_path / "log"
     command = [
-        "spymaster", "serve", "--lake", str(tiny.root), "--port", "0", "--expose", "--tls-cert", str(certificate[0]),
-        "--tls-key", str(certificate[1]), "--token-file", str(exposed_settings.token_file),
+        "spymaster", "serve", "--lake", str(tiny.root), "--port", "0", "--expose",
+        "--tls-cert", str(certificate[0]), "--tls-key", str(certificate[1]),
+        "--token-file", str(exposed_settings.token_file),
         "--origin", "https://hud.example.org",
     ]  # fmt: skip
     with log.open("w") as out:

@@ -170,7 +170,8 @@ def test_ctrl_c_ends_with_one_sentence_and_no_process_and_no_lake_left(tmp_path:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        # an empty cache: the interrupt comes while kernels are compiled
+        env={**os.environ, "TMPDIR": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "kernels")},
     )
     assert child.stdout is not None
     for line in child.stdout:

@@ -22,6 +22,7 @@ export class Heatmap implements Panel {
   private readonly overlay = new Overlay();
   private over!: CanvasRenderingContext2D;
   private cursor!: CanvasRenderingContext2D;
+  private painted: readonly unknown[] = [];
   private lutKey = '';
   private uploadedVersion = -1;
   private uploadedJumps = -1;
@@ -78,11 +79,20 @@ export class Heatmap implements Panel {
       return;
     }
     this.fit(state);
-    if (level >= InvalidateLevel.Light) {
+    if (level >= InvalidateLevel.Light && this.hasChanged(state)) {
       const jumped = this.drawField(state);
       this.overlay.draw(this.over, state, jumped);
     }
     this.overlay.drawCursor(this.cursor, state);
+  }
+
+  /** Whether the picture differs from the one painted: panels ask for frames too when their numbers arrive. */
+  private hasChanged(state: Snapshot): boolean {
+    const { viewport, settings, source, day, levels, history } = state;
+    const now: readonly unknown[] = [viewport, settings, source, day, levels, history.version];
+    const changed = now.some((part, i) => part !== this.painted[i]);
+    this.painted = now;
+    return changed;
   }
 
   private fit(state: Snapshot): void {
