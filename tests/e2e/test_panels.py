@@ -94,18 +94,13 @@ def _point_at(page: Hud, window: int, ticks: int) -> None:
 
 
 def _cell(page: Hud, window: int, ticks: int) -> dict[str, str]:
-    """The read-out of a cell, name -> value, once its numbers are here."""
+    """The read-out of a cell, name -> value, once its numbers are here; of two sides only what they share."""
     price = f"{ticks * 0.25:,.2f}"
     box = page.page.locator(".cell-box")
     _eventually(page, "the crosshair", f"^true {re.escape(price)}", lambda: _ready(page))
-    names = box.locator("dt").all_text_contents()
-    values = box.locator("dd").all_text_contents()
-    assert len(names) == len(values) > 0
-    # a price can hold both sides: the first one's names come first, the second's get a mark
-    told: dict[str, str] = {}
-    for name, value in zip(names, values, strict=True):
-        told[name if name not in told else f"{name}'"] = value
-    return told
+    rows = [row.locator("span").all_text_contents() for row in box.locator("[role=row]").all()]
+    assert len(rows) > 0
+    return {row[0]: row[1] for row in rows if len(row) == 2}
 
 
 def _ready(page: Hud) -> str:

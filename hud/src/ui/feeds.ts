@@ -91,7 +91,7 @@ const RETRY_MS = 2000;
 /** Seconds of numbers the crosshair remembers. */
 const REMEMBERED_SECONDS = 90;
 /** The pointer rests so long before its second is asked for. */
-export const REST_MS = 30;
+export const REST_MS = 15;
 
 const COMPONENT_NAMES = DIRECTIONS.flatMap((d) => BANDS.flatMap((b) => COMPONENTS.map((c) => `${d}_${b}_${c}` as BandComponentName)));
 
