@@ -248,7 +248,7 @@ export class Overlay {
     const lowest = Math.floor(view.bottomTicks) - 1;
     for (let w = first - (first % together); w <= last; w += together) {
       const most = new Map<number, number>();
-      for (let k = w; k < w + together && k <= last; k++) {
+      for (let k = Math.max(w, history.oldest); k < w + together && k <= last; k++) {
         const slot = (k % HISTORY_WINDOWS);
         const spot = history.spot[slot]!;
         if (!(history.flags[slot]! & PRESENT) || Number.isNaN(spot)) continue;
@@ -299,6 +299,7 @@ export class Overlay {
     context.font = `${11 * view.dpr}px system-ui, sans-serif`;
     context.textBaseline = 'bottom';
     context.textAlign = 'right';
+    const names = new Map<number, string[]>();
     for (const level of levels) {
       if (level.unavailable !== null || level.knownFrom > head) continue;
       const y = Math.round(-level.ticks * view.pxPerTick - view.topPx) + 0.5;
@@ -311,9 +312,11 @@ export class Overlay {
       context.moveTo(Math.round(from), y);
       context.lineTo(view.widthPx, y);
       context.stroke();
-      context.globalAlpha = 0.85 * settings.layers.levels;
-      context.fillText(level.name, view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
+      names.set(y, [...(names.get(y) ?? []), level.name]);
     }
+    context.globalAlpha = 0.85 * settings.layers.levels;
+    // levels at one price share a label: "OR5 low, OR15 low"
+    for (const [y, shared] of names) context.fillText(shared.join(', '), view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
     context.setLineDash([]);
   }
 }
