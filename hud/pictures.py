@@ -128,13 +128,19 @@ def painting_layers(page: Hud) -> set[str]:
                 const lines = over.getContext('2d').getImageData(0, 0, over.width, over.height).data;
                 return [heatmap.renderer.readPixels(), lines];
             };
+            // lines that moved along with the picture are drawn afresh first: their seams differ a little
+            const { grid } = store.snapshot.settings.layers;
+            store.actions.setLayer('grid', grid / 2);
+            await frame();
+            store.actions.setLayer('grid', grid);
             const before = await picture();
             const painting = [];
             for (const layer of layers) {
                 const opacity = store.snapshot.settings.layers[layer];
                 store.actions.setLayer(layer, 0);
                 const after = await picture();
-                if (before.some((bytes, i) => bytes.some((byte, k) => byte !== after[i][k]))) painting.push(layer);
+                const differs = (bytes, i) => bytes.some((byte, k) => byte !== after[i][k]);
+                if (before.some(differs)) painting.push(layer);
                 store.actions.setLayer(layer, opacity);
             }
             return painting;

@@ -34,7 +34,14 @@ const frames = new Frames((level, nowMs) => {
   return more;
 }, (run) => requestAnimationFrame(run));
 
-const context: PanelContext = { store, api, redraw: (level) => frames.request(level) };
+const context: PanelContext = {
+  store,
+  api,
+  redraw(level) {
+    if (level === InvalidateLevel.Light) frames.soon(level, (ms, run) => window.setTimeout(run, ms));
+    else frames.request(level);
+  },
+};
 for (const panel of panels) {
   const host = document.getElementById(`panel-${panel.id}`);
   if (!host) throw new Error(`index.html has no panel-${panel.id}`);

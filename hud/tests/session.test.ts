@@ -170,12 +170,15 @@ describe('a session', () => {
     expect(store.snapshot.connection.notice).toMatch(/lost for 3 s\. Nothing is missing/);
   });
 
-  it('says pause again after a reconnect', async () => {
+  it('says pause again after a reconnect, and that nothing was seen meanwhile', async () => {
     session.pause();
     ports.last.end();
     ports.pass(300);
     ports.last.say(helloText());
-    expect(sentTypes()).toEqual(['pause']);
+    expect(sentTypes()).toEqual(['pause', 'seek']);
+    expect(ports.last.sent[1]).toEqual({ type: 'seek', ts_ns: '11801000000000' });
+    ports.last.say(hudMessage(windowRow(11_801, 27_801)));
+    expect(head()).toBe(11_800);
   });
 
   it('starts afresh when the service holds other data, and says so', async () => {

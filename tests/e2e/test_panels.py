@@ -48,6 +48,8 @@ SNAPSHOT = "silver.future_mbo.book_snapshot_1s"
 BANDS = "silver.future_mbo.physics_bands_1s"
 CONTEXT = "silver.future_mbo.physics_context_1s"
 TRADES = "silver.future_mbo.trade_event"
+GEX = "silver.future_option_mbo.gex_surface_1s"
+GEX_PROFILE = "silver.future_option_mbo.gex_profile_1s"
 
 
 @pytest.fixture(scope="session")
@@ -92,18 +94,13 @@ def _point_at(page: Hud, window: int, ticks: int) -> None:
 
 
 def _cell(page: Hud, window: int, ticks: int) -> dict[str, str]:
-    """The read-out of a cell, name -> value, once its numbers are here."""
+    """The read-out of a cell, name -> value, once its numbers are here; of two sides only what they share."""
     price = f"{ticks * 0.25:,.2f}"
     box = page.page.locator(".cell-box")
     _eventually(page, "the crosshair", f"^true {re.escape(price)}", lambda: _ready(page))
-    names = box.locator("dt").all_text_contents()
-    values = box.locator("dd").all_text_contents()
-    assert len(names) == len(values) > 0
-    # a price can hold both sides: the first one's names come first, the second's get a mark
-    told: dict[str, str] = {}
-    for name, value in zip(names, values, strict=True):
-        told[name if name not in told else f"{name}'"] = value
-    return told
+    rows = [row.locator("span").all_text_contents() for row in box.locator("[role=row]").all()]
+    assert len(rows) > 0
+    return {row[0]: row[1] for row in rows if len(row) == 2}
 
 
 def _ready(page: Hud) -> str:
@@ -252,13 +249,41 @@ def test_volume_and_delta_below_are_those_of_the_second(still: Hud, tables: Tabl
     assert _label(still, "delta") == f"Cumulative delta {sign}{abs(delta):,} lots"
 
 
-def test_gamma_says_that_there_is_none(still: Hud) -> None:
-    """The simulated minutes hold no options: an empty ladder must not look like calm gamma."""
-    if "no_options" not in still.state("s.source.warnings"):
-        pytest.skip(reason="this lake holds options; the numbers of gamma are tested where they are made")
+def _number(text: str) -> float:
+    return float(text.replace(",", "").replace(MINUS, "-"))
+
+
+def test_gamma_is_that_of_the_lake_or_says_that_there_is_none(still: Hud, tables: Tables) -> None:
+    """An empty ladder must not look like calm gamma."""
     badge = still.page.locator(".gamma-badge")
-    assert badge.is_visible()
-    assert badge.inner_text() == "No gamma: no option data for this day"
+    if "no_options" in still.state("s.source.warnings"):
+        assert badge.inner_text() == "No gamma: no option data for this day"
+        return
+    head = _head(still)
+    row = tables.window(GEX_PROFILE, head).iloc[0]
+    told = _eventually(
+        still,
+        "gamma",
+        r"net (\S+) contracts per point; (?:flips at (.*?)|no flip within 150 points);"
+        r" conventions from (\S+) to ([^\s,]+(?:,\d+)?)",
+        lambda: _label(still, "gamma"),
+    )
+    stored = (row.net_gex, row.convention_min, row.convention_max)
+    for text, value in zip((told[1], told[3], told[4]), stored, strict=True):
+        # contracts per point, three digits at least
+        assert _number(text) == pytest.approx(value / 50, rel=0.006, abs=0.006)
+    flips = [f"{round(points * 4) / 4:,.2f}" for points in row.flip_points]
+    assert (told[2] or "") == ", ".join(flips)
+    gex = tables.window(GEX, head)
+    low, high = still.state("[s.viewport.bottomTicks, s.viewport.topTicks]")
+    inside = gex[(gex.strike_price_int > low * TICK_INT) & (gex.strike_price_int < high * TICK_INT)]
+    strike = inside[inside.gex_abs == inside.gex_abs.max()].iloc[0]
+    assert strike.gex_abs > 0
+    ticks = int(strike.strike_price_int) // TICK_INT
+    _point_at(still, head, ticks)
+    cell = _cell(still, head, ticks)
+    assert _number(cell["gamma calls"]) == pytest.approx(strike.gex_call_abs / 50, rel=0.006, abs=0.006)
+    assert _number(cell["gamma puts"]) == pytest.approx(strike.gex_put_abs / 50, rel=0.006, abs=0.006)
 
 
 # ---- scores

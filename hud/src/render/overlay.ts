@@ -29,9 +29,6 @@ export interface WindowRange {
   readonly last: number;
 }
 
-/** CSS pixels ahead of the head in which the names of levels stand. */
-const LABEL_ROOM = 54;
-
 /** First and last window that is held and lies in the view, one more on each side. */
 export function visibleWindows(view: ViewportView, history: HistoryView): WindowRange {
   if (history.isEmpty) return { first: 0, last: -1 };
@@ -83,6 +80,8 @@ interface Drawn {
 export class Overlay {
   private readonly dots = new DotSprites();
   private drawn: Drawn | null = null;
+  /** Width of the names of levels at the right edge. */
+  private namesPx = 0;
 
   /**
    * Everything that moves with the data. A second more moves the picture and draws its right end only.
@@ -117,9 +116,10 @@ export class Overlay {
     if (!drawn || drawn.key !== now.key || drawn.topPx !== now.topPx || drawn.day !== now.day || drawn.levels !== now.levels) return 0;
     const moved = now.leftPx - drawn.leftPx;
     if (moved === 0 && drawn.head === now.head) return view.widthPx;
-    const border = Math.floor((drawn.head * view.pxPerSecond - now.leftPx) - (DOT_MOST + 6) * view.dpr - 2 / view.pxPerSecond);
-    const room = (view.rightSecond - now.head) * view.pxPerSecond;
-    if (!view.followTime || moved < 0 || !(now.head > drawn.head) || border < moved || room < LABEL_ROOM * view.dpr) return 0;
+    const dots = Math.floor((drawn.head * view.pxPerSecond - now.leftPx) - (DOT_MOST + 6) * view.dpr - 2 / view.pxPerSecond);
+    // the names of levels stay at the right edge: what was left of them has to be drawn again as well
+    const border = Math.min(dots, view.widthPx - this.namesPx - moved);
+    if (!view.followTime || moved < 0 || !(now.head > drawn.head) || border < moved) return 0;
     this.scroll?.(moved);
     return this.scroll ? border : 0;
   }
@@ -248,7 +248,7 @@ export class Overlay {
     const lowest = Math.floor(view.bottomTicks) - 1;
     for (let w = first - (first % together); w <= last; w += together) {
       const most = new Map<number, number>();
-      for (let k = w; k < w + together && k <= last; k++) {
+      for (let k = Math.max(w, history.oldest); k < w + together && k <= last; k++) {
         const slot = (k % HISTORY_WINDOWS);
         const spot = history.spot[slot]!;
         if (!(history.flags[slot]! & PRESENT) || Number.isNaN(spot)) continue;
@@ -299,6 +299,7 @@ export class Overlay {
     context.font = `${11 * view.dpr}px system-ui, sans-serif`;
     context.textBaseline = 'bottom';
     context.textAlign = 'right';
+    const names = new Map<number, string[]>();
     for (const level of levels) {
       if (level.unavailable !== null || level.knownFrom > head) continue;
       const y = Math.round(-level.ticks * view.pxPerTick - view.topPx) + 0.5;
@@ -311,8 +312,15 @@ export class Overlay {
       context.moveTo(Math.round(from), y);
       context.lineTo(view.widthPx, y);
       context.stroke();
-      context.globalAlpha = 0.85 * settings.layers.levels;
-      context.fillText(level.name, view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
+      names.set(y, [...(names.get(y) ?? []), level.name]);
+    }
+    context.globalAlpha = 0.85 * settings.layers.levels;
+    // levels at one price share a label: "OR5 low, OR15 low"
+    this.namesPx = 0;
+    for (const [y, shared] of names) {
+      const text = shared.join(', ');
+      context.fillText(text, view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
+      this.namesPx = Math.max(this.namesPx, Math.ceil(context.measureText(text).width + 6 * view.dpr));
     }
     context.setLineDash([]);
   }

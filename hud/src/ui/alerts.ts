@@ -72,7 +72,7 @@ export const alerts: Panel = {
           el('button', { type: 'button', id: 'alert-clear', onclick: clearFired }, 'Clear list')),
         list),
       el('section', {}, el('h3', {}, 'Rules'),
-        el('p', { class: 'note' }, 'Seconds are the market\'s. Rules wait while a second is invalid; gamma rules also after the chain has expired. They describe what was seen, nothing more.'),
+        el('p', { class: 'note' }, 'Seconds are the market\'s. Rules wait while a second is invalid; gamma rules also after the chain has expired. Wall sizes are judged on the picture\'s scale, whose steps are 3 %. They describe what was seen, nothing more.'),
         problem, ruleList,
         el('div', { class: 'row' }, kind, el('button', { type: 'button', id: 'alert-add', onclick: () => addRule(kind.value as AlertRule['kind']) }, 'Add rule')),
         el('div', { class: 'row' },

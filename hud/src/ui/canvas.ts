@@ -35,16 +35,17 @@ export class Sketch {
     const size = this.fitted.fit();
     if (size === null) return null;
     this.fitted.context.textBaseline = 'middle';
-    return { g: this.fitted.context, ...size };
-  }
-
-  /** Colour of a variable of the stylesheet, of the palette in use. */
-  colour(name: string): string {
+    // looked at once per sheet: the document is slow to ask
     const palette = document.documentElement.dataset['palette'] ?? '';
     if (palette !== this.palette) {
       this.palette = palette;
       this.colours.clear();
     }
+    return { g: this.fitted.context, ...size };
+  }
+
+  /** Colour of a variable of the stylesheet, of the palette in use. */
+  colour(name: string): string {
     let value = this.colours.get(name);
     if (value === undefined) {
       value = getComputedStyle(this.host).getPropertyValue(`--${name}`).trim();

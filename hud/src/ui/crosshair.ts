@@ -93,28 +93,24 @@ function drawCrosshair(
   box.style.transform = `translate(${Math.round(Math.max(2, Math.min(width - w - 2, left)))}px, ${Math.round(Math.max(2, top))}px)`;
 }
 
-/** The rows of the read-out: title, then name and value. */
-export function cellRows(numbers: SecondNumbers, ticks: number): readonly (readonly [name: string, value: string])[] {
-  const rows: (readonly [string, string])[] = [];
-  for (const side of ['ask', 'bid'] as const) {
-    const row = rowAt(numbers.wall, side, ticks);
-    if (row < 0) continue;
-    const { wall } = numbers;
-    const end = wall.end[row]!;
-    const rest = wall.rest[row]!;
-    rows.push(
-      [`${SIDE_WORD[side]}`, `${lotsText(end)} lots`],
-      ['resting', lotsText(rest)],
-      ['fleeting', lotsText(end - rest)],
-      ['at the start', lotsText(wall.start[row]!)],
-      ['added', lotsText(wall.add[row]!)],
-      ['pulled', wall.pull[row]! > 0 ? `${lotsText(wall.pull[row]!)} (${lotsText(wall.pullRest[row]!)} resting)` : '0'],
-      ['filled', lotsText(wall.fill[row]!)],
-      ['vacuum flow', scoreText(numbers.vacuumFlow[row]!)],
-      ['vacuum', scoreText(numbers.vacuumScore[row]!)],
-    );
-  }
-  if (rows.length === 0) rows.push(['depth', 'none at this price']);
+/** The rows of the read-out: a name, and a value for each side that has a row at the price. */
+export function cellRows(numbers: SecondNumbers, ticks: number): readonly (readonly string[])[] {
+  const { wall } = numbers;
+  const sides = (['ask', 'bid'] as const).map((side) => ({ side, row: rowAt(wall, side, ticks) })).filter(({ row }) => row >= 0);
+  const each = (name: string, value: (row: number) => string): string[] => [name, ...sides.map(({ row }) => value(row))];
+  const words = sides.map(({ side }) => SIDE_WORD[side]);
+  const rows: string[][] = sides.length === 0 ? [['depth', 'none at this price']] : [
+    ...(sides.length === 2 ? [['', ...words]] : []),
+    each(sides.length === 2 ? 'lots' : words[0]!, (row) => `${lotsText(wall.end[row]!)}${sides.length === 2 ? '' : ' lots'}`),
+    each('resting', (row) => lotsText(wall.rest[row]!)),
+    each('fleeting', (row) => lotsText(wall.end[row]! - wall.rest[row]!)),
+    each('at the start', (row) => lotsText(wall.start[row]!)),
+    each('added', (row) => lotsText(wall.add[row]!)),
+    each('pulled', (row) => (wall.pull[row]! > 0 ? `${lotsText(wall.pull[row]!)} (${lotsText(wall.pullRest[row]!)} resting)` : '0')),
+    each('filled', (row) => lotsText(wall.fill[row]!)),
+    each('vacuum flow', (row) => scoreText(numbers.vacuumFlow[row]!)),
+    each('vacuum', (row) => scoreText(numbers.vacuumScore[row]!)),
+  ];
   const gamma = numbers.gamma.get(ticks);
   if (gamma !== undefined && gamma.call + gamma.put > 0) {
     rows.push(['gamma calls', gammaText(gamma.call)], ['gamma puts', gammaText(gamma.put)], ['imbalance', signedText(gamma.imbalance, scoreText)]);
@@ -129,16 +125,17 @@ function writeBox(cursor: Cursor, snapshot: Snapshot, held: boolean, numbers: Se
   const away = cursor.ticks - spot;
   const title = `${priceText(cursor.ticks, source!.tick)}  ${newYorkTime(cursor.window)}`;
   const place = Number.isNaN(away) ? '' : away === 0 ? 'at spot' : `${signedText(away, String)} ticks`;
-  const rows = !held
-    ? [['', cursor.window > history.head ? 'not yet' : cursor.window < source!.firstWindow ? 'before the first second of the day' : 'older than the half hour held']] as const
+  const rows: readonly (readonly string[])[] = !held
+    ? [['', cursor.window > history.head ? 'not yet' : cursor.window < source!.firstWindow ? 'before the first second of the day' : 'older than the half hour held']]
     : numbers !== null ? cellRows(numbers, cursor.ticks)
-    : [['', feedsOf(page).refusal ?? '…']] as const;
+    : [['', feedsOf(page).refusal ?? '…']];
   const text = JSON.stringify([title, place, rows]);
   if (text === boxText) return;
   boxText = text;
   box.replaceChildren(
     el('div', { class: 'cell-title' }, title), el('div', { class: 'cell-place' }, place),
-    el('dl', {}, ...rows.flatMap(([name, value]) => [el('dt', {}, name), el('dd', {}, value)])),
+    el('div', { class: 'cell-rows', role: 'table' }, ...rows.map(([name, ...values]) => el('div', { role: 'row' },
+      el('span', { role: 'rowheader' }, name!), ...values.map((value) => el('span', { role: 'cell' }, value))))),
   );
   box.dataset['ready'] = String(numbers !== null);
 }

@@ -41,9 +41,10 @@ export interface SecondNumbers {
   readonly hasSpot: boolean;
 }
 
-/** One thing asked for repeatedly: newest wish wins, never two at once. */
+/** One thing asked for repeatedly: newest wish wins, never two at once, and never again what was answered last. */
 class Follower {
   private wish: WindowNo | null = null;
+  private answered: WindowNo | null = null;
   private running = false;
   private timer = 0;
   private startedMs = Number.NEGATIVE_INFINITY;
@@ -56,6 +57,7 @@ class Follower {
 
   /** `everyMs`: not more often than this. */
   want(window: WindowNo, everyMs: number): void {
+    if (window === this.answered) return;
     this.wish = window;
     if (this.running || this.timer !== 0) return;
     const wait = this.startedMs + everyMs - performance.now();
@@ -66,6 +68,7 @@ class Follower {
   /** Forget what was asked: the answer under way no longer counts. */
   drop(): void {
     this.wish = null;
+    this.answered = null;
     this.generation++;
   }
 
@@ -76,22 +79,23 @@ class Follower {
     this.startedMs = performance.now();
     try {
       await this.fetch(wish);
+      if (generation === this.generation) this.answered = wish;
     } catch (error) {
       if (generation === this.generation) this.failed(error);
       this.startedMs = performance.now() + RETRY_MS;
     }
     this.running = false;
-    if (this.wish !== null && this.wish !== wish) this.want(this.wish, everyMs);
+    if (this.wish !== null && (this.wish !== wish || generation !== this.generation)) this.want(this.wish, everyMs);
   }
 }
 
-const later = (run: () => void, ms: number): number => window.setTimeout(run, ms);
+const later = (run: () => void, ms: number): number => setTimeout(run, ms);
 /** After a refusal the next question waits so long. */
 const RETRY_MS = 2000;
 /** Seconds of numbers the crosshair remembers. */
 const REMEMBERED_SECONDS = 90;
 /** The pointer rests so long before its second is asked for. */
-export const REST_MS = 30;
+export const REST_MS = 15;
 
 const COMPONENT_NAMES = DIRECTIONS.flatMap((d) => BANDS.flatMap((b) => COMPONENTS.map((c) => `${d}_${b}_${c}` as BandComponentName)));
 
@@ -307,7 +311,7 @@ export class Feeds {
   }
 }
 
-const never = (timer: number): void => window.clearTimeout(timer);
+const never = (timer: number): void => clearTimeout(timer);
 
 function sentence(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);

@@ -17,12 +17,15 @@ const numbers = {
 describe('numbers of a cell', () => {
   it('name every quantity of each side, and the gamma of a strike', () => {
     expect(cellRows(numbers, 100)).toEqual([
-      ['offer', '60 lots'], ['resting', '40'], ['fleeting', '20'], ['at the start', '50'], ['added', '30'], ['pulled', '15 (9 resting)'],
-      ['filled', '5'], ['vacuum flow', '0.62'], ['vacuum', '0.41'],
-      ['bid', '5 lots'], ['resting', '5'], ['fleeting', '0'], ['at the start', '7'], ['added', '0'], ['pulled', '2 (0 resting)'],
-      ['filled', '0'], ['vacuum flow', '0.00'], ['vacuum', '0.30'],
+      ['', 'offer', 'bid'], ['lots', '60', '5'], ['resting', '40', '5'], ['fleeting', '20', '0'], ['at the start', '50', '7'],
+      ['added', '30', '0'], ['pulled', '15 (9 resting)', '2 (0 resting)'], ['filled', '5', '0'], ['vacuum flow', '0.62', '0.00'],
+      ['vacuum', '0.41', '0.30'],
       ['gamma calls', '120'], ['gamma puts', '3.25'], ['imbalance', '+0.95'],
     ]);
+  });
+  it('need no head where one side stands', () => {
+    const bid = { ...numbers, wall: { ...wall, askRows: 0, ticks: one(99, 100) } } as SecondNumbers;
+    expect(cellRows(bid, 99).slice(0, 2)).toEqual([['bid', '60 lots'], ['resting', '40']]);
   });
   it('say that nothing stands at a price, and nothing of a strike without gamma', () => {
     expect(cellRows(numbers, 120)).toEqual([['depth', 'none at this price']]);

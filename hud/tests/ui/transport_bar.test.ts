@@ -53,6 +53,20 @@ describe('frames', () => {
     expect(queue).toHaveLength(0);
   });
 
+  it('wait a little for numbers that come in company', () => {
+    const queue: ((now: number) => void)[] = [];
+    const timers: (() => void)[] = [];
+    const drawn: number[] = [];
+    const frames = new Frames((level) => { drawn.push(level); return false; }, (run) => queue.push(run));
+    for (let k = 0; k < 4; k++) frames.soon(InvalidateLevel.Light, (_ms, run) => timers.push(run));
+    expect([queue.length, timers.length]).toEqual([0, 1]);
+    timers.shift()!();
+    queue.shift()!(0);
+    expect(drawn).toEqual([InvalidateLevel.Light]);
+    frames.soon(InvalidateLevel.Light, (_ms, run) => timers.push(run));
+    expect(timers).toHaveLength(1);
+  });
+
   it('go on while something eases', () => {
     const queue: ((now: number) => void)[] = [];
     let left = 3;

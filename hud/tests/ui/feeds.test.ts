@@ -1,0 +1,203 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Snapshot } from '../../src/model/snapshot';
+import { Feeds, wallSeconds } from '../../src/ui/feeds';
+import type { PanelContext } from '../../src/ui/panel';
+import { tickOf } from '../../src/units/price';
+import { windowEndNs, type WindowNo } from '../../src/units/time';
+import type { HudApi, SurfaceTable } from '../../src/wire/api';
+import { at } from '../model/seconds';
+
+const TICK = tickOf(250_000_000n);
+
+type Columns = Readonly<Record<string, readonly (number | bigint | string | readonly number[])[]>>;
+
+function table(columns: Columns): SurfaceTable {
+  const column = (name: string): readonly unknown[] => {
+    const values = columns[name];
+    if (values === undefined) throw new RangeError(`no column ${name}`);
+    return values;
+  };
+  return {
+    rows: Object.values(columns)[0]?.length ?? 0,
+    names: Object.keys(columns),
+    has: (name) => name in columns,
+    numbers: (name) => Float64Array.from(column(name) as number[]),
+    bigints: (name) => BigInt64Array.from(column(name) as bigint[]),
+    texts: (name) => column(name) as string[],
+    bools: (name) => Uint8Array.from(column(name) as number[]),
+    lists: (name) => (column(name) as number[][]).map((list) => Float64Array.from(list)),
+    bytes: () => new Uint8Array(0),
+  };
+}
+
+/** Wall rows: window, side, rel_ticks, depth at the end. Spot is 100 ticks. */
+function wall(...rows: readonly (readonly [WindowNo, 'A' | 'B', number, number])[]): SurfaceTable {
+  const same = (k: number): number[] => rows.map((row) => Number(row[3]) + k);
+  return table({
+    window_end_ts_ns: rows.map(([window]) => windowEndNs(window)),
+    spot_ref_price_int: rows.map(() => 100n * TICK.int),
+    side: rows.map(([, side]) => side),
+    rel_ticks: rows.map(([, , rel]) => rel),
+    depth_qty_start: same(1), depth_qty_end: same(0), depth_qty_rest: same(-1), add_qty: same(2), pull_qty_total: same(3),
+    pull_qty_rest: same(4), fill_qty: same(5),
+  });
+}
+
+describe('rows of the wall', () => {
+  it('become seconds with asks before bids and prices in ticks', () => {
+    const seconds = wallSeconds(wall([at(0), 'A', 1, 10], [at(0), 'A', 2, 20], [at(0), 'B', -1, 30], [at(1), 'B', -3, 40]), TICK);
+    expect([...seconds.keys()]).toEqual([at(0), at(1)]);
+    const first = seconds.get(at(0))!;
+    expect(first.askRows).toBe(2);
+    expect([...first.ticks]).toEqual([101, 102, 99]);
+    expect([...first.end]).toEqual([10, 20, 30]);
+    expect([...first.pullRest]).toEqual([14, 24, 34]);
+    expect(seconds.get(at(1))!.askRows).toBe(0);
+    expect([...seconds.get(at(1))!.ticks]).toEqual([97]);
+  });
+});
+
+interface Call {
+  readonly what: string;
+  readonly window: WindowNo;
+  readonly from: WindowNo;
+  answer(table: SurfaceTable): Promise<void>;
+  refuse(why: string): Promise<void>;
+}
+
+function page(warnings: readonly string[] = ['no_options']) {
+  const calls: Call[] = [];
+  const snapshot = {
+    source: { symbol: 'ESH6', dt: '2026-01-06', epoch: 'one', tick: TICK, warnings },
+    transport: { playing: true, speed: 1 },
+  };
+  const ask = (what: string, start: bigint, end: bigint): Promise<SurfaceTable> => new Promise((resolve, reject) => {
+    const settle = async (done: () => void): Promise<void> => {
+      done();
+      await vi.advanceTimersByTimeAsync(0);
+    };
+    const second = (ns: bigint): WindowNo => Number(ns / 1_000_000_000n) as WindowNo;
+    calls.push({
+      what, window: second(end), from: second(start),
+      answer: (answer) => settle(() => resolve(answer)),
+      refuse: (why) => settle(() => reject(new Error(why))),
+    });
+  });
+  const redraw = vi.fn();
+  const context = {
+    store: { snapshot: snapshot as unknown as Snapshot },
+    api: {
+      surface: (what: string, start: bigint, end: bigint) => ask(what, start, end),
+      profile: (end: bigint) => ask('profile', 0n, end),
+    } as unknown as HudApi,
+    redraw,
+  } as unknown as PanelContext;
+  return { feeds: new Feeds(context), calls, redraw, snapshot, of: (what: string) => calls.filter((call) => call.what === what) };
+}
+
+describe('feeds', () => {
+  beforeEach(() => { vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }); });
+  afterEach(() => { vi.useRealTimers(); });
+
+  it('ask for the half minute first and then for what is new', async () => {
+    const { feeds, of, redraw } = page();
+    feeds.follow(at(100));
+    expect(of('wall')).toMatchObject([{ from: at(70), window: at(100) }]);
+    await of('wall')[0]!.answer(wall([at(100), 'A', 1, 10]));
+    expect(redraw).toHaveBeenCalled();
+    expect(feeds.walls.newest(at(100))).toBe(at(100));
+    feeds.follow(at(101));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(of('wall')[1]).toMatchObject({ from: at(100), window: at(101) });
+  });
+
+  it('have one question out at a time, and then ask for the newest second wanted', async () => {
+    const { feeds, of } = page();
+    for (let i = 0; i < 5; i++) feeds.follow(at(i));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(of('context')).toMatchObject([{ window: at(0) }]);
+    await of('context')[0]!.answer(table({}));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(of('context').map((call) => call.window)).toEqual([at(0), at(4)]);
+  });
+
+  it('do not ask again for a second that has no row', async () => {
+    const { feeds, of } = page();
+    feeds.follow(at(3));
+    await of('context')[0]!.answer(table({}));
+    for (let i = 0; i < 4; i++) {
+      feeds.follow(at(3));
+      await vi.advanceTimersByTimeAsync(1000);
+    }
+    expect(of('context')).toHaveLength(1);
+  });
+
+  it('tell a refusal as a sentence, try again, and forget it when the answer comes', async () => {
+    const { feeds, of } = page();
+    feeds.follow(at(3));
+    await of('context')[0]!.refuse('the range is too long');
+    expect(feeds.refusal).toBe('No numbers for the bands: the range is too long.');
+    feeds.follow(at(3));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(of('context'), 'not at once').toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1500);
+    expect(of('context')).toHaveLength(2);
+    await of('context')[1]!.answer(table({}));
+    expect(feeds.refusal).toBeNull();
+  });
+
+  it('forget everything when the service serves other data', async () => {
+    const { feeds, of, snapshot } = page();
+    feeds.follow(at(3));
+    await of('wall')[0]!.answer(wall([at(3), 'A', 1, 10]));
+    const late = of('context')[0]!;
+    snapshot.source = { ...snapshot.source, epoch: 'two' };
+    feeds.follow(at(3));
+    expect(feeds.walls.newest(at(3))).toBeNaN();
+    await late.answer(table({ last_trade_age_ns: [0n] }));
+    expect(feeds.context, 'an answer of the old data does not count').toBeNull();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(of('context'), 'the same second is asked for anew').toHaveLength(2);
+  });
+
+  it('ask for no gamma where the manifests say that there is none', async () => {
+    const without = page(['no_options']);
+    without.feeds.follow(at(3));
+    expect(without.of('gex_profile')).toHaveLength(0);
+    const withGamma = page([]);
+    withGamma.feeds.follow(at(3));
+    expect(withGamma.of('gex_profile')).toHaveLength(1);
+    await withGamma.of('gex_profile')[0]!.answer(table({
+      net_gex: [500], flip_points: [[6900, 6950.5]], gamma_centre_points: [6925], top_call_strike_points: [6950],
+      top_put_strike_points: [6900], net_oi_call_minus_put: [500], net_oi_short_all: [-900], net_oi_flow: [250],
+      convention_min: [-900], convention_max: [500],
+    }));
+    expect(withGamma.feeds.gammaProfile).toMatchObject({
+      window: at(3), net: 10, flips: [27_600, 27_802], centre: 27_700, bandLow: -18, bandHigh: 10,
+      conventions: { callMinusPut: 10, shortAll: -18, flow: 5 },
+    });
+  });
+
+  it('ask for a second under the crosshair once the pointer rests there, and remember it', async () => {
+    const { feeds, calls } = page();
+    expect(feeds.secondAt(at(1))).toBeNull();
+    expect(feeds.secondAt(at(2))).toBeNull();
+    await vi.advanceTimersByTimeAsync(100);
+    expect(calls.map((call) => [call.what, call.window])).toEqual(
+      [['wall', at(2)], ['vacuum', at(2)], ['gex', at(2)], ['physics', at(2)]]);
+    const answers: Record<string, SurfaceTable> = {
+      wall: wall([at(2), 'A', 1, 10]),
+      vacuum: table({ vacuum_score: [0.4], vacuum_flow_score: [0.6] }),
+      gex: table({ strike_price_int: [100n * TICK.int], gex_call_abs: [100], gex_put_abs: [50], gex_imbalance_ratio: [0.3] }),
+      physics: table({}),
+    };
+    for (const call of calls) await call.answer(answers[call.what]!);
+    const second = feeds.secondAt(at(2))!;
+    expect(second.wall.end[0]).toBe(10);
+    expect(second.vacuumFlow[0]).toBe(0.6);
+    expect(second.gamma.get(100)).toEqual({ call: 2, put: 1, imbalance: 0.3 });
+    expect(second.hasSpot).toBe(false);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(calls).toHaveLength(4);
+  });
+});
