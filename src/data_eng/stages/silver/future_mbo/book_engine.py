@@ -353,11 +353,9 @@ class BookEngine:
         low, high = int(st.base_tick), int(st.base_tick) + count
         room = min(_MOST_LEVELS, 2 * max(count, high - tick if tick < low else tick + 1 - low))
         if tick < low:
-            low = max(high - room, min(low, tick - 1024)) if high - room <= tick else tick
-            low = min(low, tick)
+            low = min(high - room, tick)
         else:
-            high = min(low + room, max(high, tick + 1024))
-            high = max(high, tick + 1)
+            high = max(low + room, tick + 1)
         self._set_axis(low, high - low)
 
     def _make_overflow_room(self, tick: int) -> None:
@@ -391,25 +389,34 @@ class BookEngine:
         tick_int = int(st.tick_int)
         base = max(base, -(_INT64_MAX // tick_int))
         base = min(base, _INT64_MAX // tick_int - count)
-        old_ticks = self._level_ticks()
-        old_live = self._live_levels()
-        old = state["lev"][: 2 * len(old_ticks)].reshape(-1, 2)
-        inside = (old_ticks >= base) & (old_ticks < base + count)
-        outside = ~inside & old_live
-        overflow = int(outside.sum())
+        old_count, old_over = int(st.dense_levels), state["over"][: st.overflow_used]
+        shift = int(st.base_tick) - base  # dense level k becomes k + shift
+        first, stop = max(0, -shift), min(old_count, count - shift)
+        old = state["lev"].view(np.ndarray)[: 2 * self._levels()].reshape(-1, 2)
+        level_map = np.full(len(old), -1, np.int64)
+        if first < stop:
+            level_map[first:stop] = np.arange(first + shift, stop + shift)
+        back = (old_over >= base) & (old_over < base + count)
+        level_map[old_count:][back] = old_over[back] - base
+        outside = level_map < 0
+        over = np.zeros(0, np.int64)
+        if outside.any():
+            outside &= self._live_levels()
+            over = self._level_ticks()[outside]
+            level_map[outside] = count + np.arange(len(over))
         capacity = len(state["over"])
-        while overflow >= capacity:
+        while len(over) >= capacity:
             capacity *= 2
-        level_map = np.full(len(old_ticks), -1, np.int64)
-        level_map[inside] = old_ticks[inside] - base
-        level_map[outside] = count + np.arange(overflow)
-        new = _records(at.LEVEL, 2 * (count + capacity)).reshape(-1, 2)
-        keep = level_map >= 0
-        new[level_map[keep]] = old[keep]
-        over = np.zeros(capacity, np.int64)
-        over[:overflow] = old_ticks[outside]
-        state["lev"] = new.reshape(-1)
-        state["over"] = over
+        lev = _records(at.LEVEL, 2 * (count + capacity))
+        new = lev.view(np.ndarray).reshape(-1, 2)
+        if first < stop:
+            new[first + shift : stop + shift] = old[first:stop]
+        moved = outside.copy()
+        moved[old_count:] |= back
+        new[level_map[moved]] = old[moved]
+        overflow = len(over)
+        state["lev"] = lev
+        state["over"] = np.concatenate([over, np.zeros(capacity - overflow, np.int64)])
         state["order"] = np.zeros(capacity, np.int64)
         kernel.relabel_levels(state["tab"], level_map)
         st.base_tick, st.dense_levels, st.overflow_used = base, count, overflow
