@@ -256,12 +256,11 @@ def _canonical_dictionary(
         return array
     place = {word: code for code, word in enumerate(declared)}
     moved = np.array([place.get(word, 0) for word in words] or [0], dtype=np.int64)
-    nulls = np.asarray(codes.is_null())
-    indices = moved[np.asarray(codes.fill_null(0))]
+    moved = moved.astype(kind.index_type.to_pandas_dtype())
+    nulls = np.asarray(codes.is_null()) if codes.null_count else None
+    indices = moved[np.asarray(codes.fill_null(0) if codes.null_count else codes)]
     target = pa.array(declared, kind.value_type)
-    return pa.DictionaryArray.from_arrays(
-        pa.array(indices, kind.index_type, mask=nulls if nulls.any() else None), target
-    )
+    return pa.DictionaryArray.from_arrays(pa.array(indices, kind.index_type, mask=nulls), target)
 
 
 def _one_array(chunks: pa.ChunkedArray) -> pa.Array:

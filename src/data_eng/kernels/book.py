@@ -63,6 +63,7 @@ from data_eng.kernels.book_layout import (
     FOREVER_NS,
     IS_ADD,
     LEVEL,
+    LEVEL_PAST,
     MAX_QTY,
     N_F,
     N_U,
@@ -93,6 +94,7 @@ from data_eng.kernels.book_layout import (
     ZONE,
 )
 from data_eng.kernels.jit import njit
+from data_eng.kernels.prefetch import prefetch_row
 from data_eng.units import (
     AT_MAX_TICKS,
     DAY_NS,
@@ -193,7 +195,7 @@ def _level_of(st, over, tick):
 
 
 @njit(forceinline=True)
-def _touch(st, cnt, lev, b):
+def _touch(st, cnt, lev, past, b):
     """Make block b true for the current window before its first change in it."""
     win = st.win
     last = lev[_u(b)].win
@@ -203,15 +205,16 @@ def _touch(st, cnt, lev, b):
     e1 = lev[_u(b)].e1
     if last > st.reset_win and depth != e1 + lev[_u(b)].add - lev[_u(b)].pull - lev[_u(b)].filled:
         cnt.identity_violations += 1
-    if last <= st.hist_win or win - last >= 3:
-        lev[_u(b)].e2 = depth
-        lev[_u(b)].e3 = depth
-    elif win - last == 2:
-        lev[_u(b)].e2 = depth
-        lev[_u(b)].e3 = e1
-    else:
-        lev[_u(b)].e3 = lev[_u(b)].e2
-        lev[_u(b)].e2 = e1
+    if st.with_wall:  # nobody else reads the depth of more than one window ago
+        if last <= st.hist_win or win - last >= 3:
+            past[_u(b)].e2 = depth
+            past[_u(b)].e3 = depth
+        elif win - last == 2:
+            past[_u(b)].e2 = depth
+            past[_u(b)].e3 = e1
+        else:
+            past[_u(b)].e3 = past[_u(b)].e2
+            past[_u(b)].e2 = e1
     lev[_u(b)].e1 = depth
     lev[_u(b)].add = 0
     lev[_u(b)].pull = 0
@@ -367,7 +370,7 @@ def _cut_event(st, cnt, tab, lev, over, filled, unknown, trd):
 
 
 @njit()
-def _hold_start(st, cnt, lev):
+def _hold_start(st, cnt, lev, past):
     """First reset in a window: keep the depth it started with, and begin its flow and history anew."""
     win = st.win
     if st.reset_win == win:
@@ -379,17 +382,17 @@ def _hold_start(st, cnt, lev):
         e1 = lev[_u(b)].e1
         if last > st.reset_win and depth != e1 + lev[_u(b)].add - lev[_u(b)].pull - lev[_u(b)].filled:
             cnt.identity_violations += 1
-        lev[_u(b)].start = e1 if last == win else depth
+        past[_u(b)].start = e1 if last == win else depth
     st.reset_win = win
     st.hist_win = win
     st.radar_first = 1
 
 
 @njit()
-def _clear_book(st, cnt, tab, lev, as_reset):
+def _clear_book(st, cnt, tab, lev, past, as_reset):
     """Forget all orders. `as_reset`: inside a window, which keeps the depth it started with (4.12)."""
     if as_reset:
-        _hold_start(st, cnt, lev)
+        _hold_start(st, cnt, lev, past)
         st.win_bad = 1
     else:
         st.reset_win = 0
@@ -415,10 +418,10 @@ def _clear_book(st, cnt, tab, lev, as_reset):
 
 # ----------------------------------------------------------------------------------------- windows
 @njit()
-def _start_depth(st, lev, b):
+def _start_depth(st, lev, past, b):
     """Depth of a level at the start of the current window, before any reset in it."""
     if st.reset_win == st.win:
-        return lev[_u(b)].start
+        return past[_u(b)].start
     if lev[_u(b)].win == st.win:
         return lev[_u(b)].e1
     return lev[_u(b)].depth
@@ -469,7 +472,7 @@ def _count_young(st, tab, lev, young, young_blocks):
 @njit(forceinline=True)
 def _wall_row(e, b, rel, side, price, spot, valid):
     """One row of the wall surface if the level has anything to say (5.2)."""
-    st, lev, wall64, wall32 = e.st[0], e.lev, e.wall64, e.wall32
+    st, lev, past, wall64, wall32 = e.st[0], e.lev, e.past, e.wall64, e.wall32
     win = st.win
     depth = lev[_u(b)].depth
     last = lev[_u(b)].win
@@ -482,25 +485,25 @@ def _wall_row(e, b, rel, side, price, spot, valid):
         pull_rest = lev[_u(b)].pull_rest
         fill = lev[_u(b)].filled
         if st.reset_win == win:
-            start = lev[_u(b)].start
+            start = past[_u(b)].start
         if depth == 0 and start == 0 and add == 0 and pull == 0 and fill == 0:
             return
         if st.hist_win != win:
-            e2 = lev[_u(b)].e2
+            e2 = past[_u(b)].e2
             d1 = depth - start
             d2 = depth - 2 * start + e2
-            d3 = depth - 3 * start + 3 * e2 - lev[_u(b)].e3
+            d3 = depth - 3 * start + 3 * e2 - past[_u(b)].e3
     else:
         start = depth
         if st.reset_win == win:
-            start = lev[_u(b)].start
+            start = past[_u(b)].start
         if depth == 0 and start == 0:
             return
         if last > st.hist_win and st.hist_win != win and win - last <= 2:
             e1 = lev[_u(b)].e1
             if win - last == 1:
                 d2 = e1 - depth
-                d3 = 3 * e1 - 2 * depth - lev[_u(b)].e2
+                d3 = 3 * e1 - 2 * depth - past[_u(b)].e2
             else:
                 d3 = depth - e1
     row = st.n_wall_rows
@@ -568,7 +571,7 @@ def _wall_rows(e, spot, valid):
 
 # ------------------------------------------------------------------------------------- radar (5.3)
 @njit()
-def _zone_picture(st, lev, over, spot_tick, end, zone):
+def _zone_picture(st, lev, past, over, spot_tick, end, zone):
     """Depth by distance 0..20 of both sides, at the window's start (end = 0) or end -> zone[end]."""
     base = st.base_tick
     n = st.dense_levels
@@ -579,12 +582,12 @@ def _zone_picture(st, lev, over, spot_tick, end, zone):
             zone[end, side, d] = 0
             if 0 <= level < n:
                 b = _block(level, side)
-                zone[end, side, d] = lev[_u(b)].depth if end else _start_depth(st, lev, b)
+                zone[end, side, d] = lev[_u(b)].depth if end else _start_depth(st, lev, past, b)
         for k in range(st.overflow_used):
             d = sign * (over[k] - spot_tick)
             if 0 <= d < ZONE:
                 b = _block(n + k, side)
-                zone[end, side, d] = lev[_u(b)].depth if end else _start_depth(st, lev, b)
+                zone[end, side, d] = lev[_u(b)].depth if end else _start_depth(st, lev, past, b)
 
 
 @njit()
@@ -667,10 +670,10 @@ def _side_features(picture, flow, side, x, shape, pulls):
 
 
 @njit()
-def _features(st, lev, over, rad, spot_tick, zone, flow, picture, x):
+def _features(st, lev, past, over, rad, spot_tick, zone, flow, picture, x):
     """f and u features of the window -> x[0:25], x[25:49], in column order."""
     for end in range(2):
-        _zone_picture(st, lev, over, spot_tick, end, zone)
+        _zone_picture(st, lev, past, over, spot_tick, end, zone)
         _summary(zone, end, BID, picture)
         _summary(zone, end, ASK, picture)
     _zone_flow(st, rad, spot_tick, flow)
@@ -707,7 +710,7 @@ def _radar_row(e, spot, emit):
     """Features, their differences over emitted rows, and the approach; the history is kept even when
     `--session` does not emit the row. history = x, d1, d2 of the row before."""
     st, x, history, radar_i, radar_f = e.st[0], e.features, e.history, e.radar_i, e.radar_f
-    _features(st, e.lev, e.over, e.rad, spot // st.tick_int, e.zone, e.flow, e.picture, x)
+    _features(st, e.lev, e.past, e.over, e.rad, spot // st.tick_int, e.zone, e.flow, e.picture, x)
     first = st.radar_first == 1
     st.radar_first = 0
     row = st.n_radar_rows
@@ -873,7 +876,7 @@ def _take_unknown_fill(st, unknown, filled, key):
 
 
 @njit(forceinline=True)
-def _apply_new(st, cnt, tab, lev, over, young, rad, filled, unknown, j, key, level, side, qty, ts):
+def _apply_new(st, cnt, tab, lev, past, over, young, rad, filled, unknown, j, key, level, side, qty, ts):
     """A, or M of an unknown id: a new order; an existing one (j >= 0) is pulled first (4.12)."""
     tick = _tick_of(st, over, level)
     code = side | IS_ADD
@@ -881,7 +884,7 @@ def _apply_new(st, cnt, tab, lev, over, young, rad, filled, unknown, j, key, lev
         old = tab[_u(j)].label
         old_b = old
         old_qty = tab[_u(j)].qty
-        _touch(st, cnt, lev, old_b)
+        _touch(st, cnt, lev, past, old_b)
         lev[_u(old_b)].pull += old_qty
         if ts - tab[_u(j)].enter_ns >= REST_NS:
             lev[_u(old_b)].pull_rest += old_qty
@@ -901,14 +904,14 @@ def _apply_new(st, cnt, tab, lev, over, young, rad, filled, unknown, j, key, lev
         _insert(st, tab, ~j, key, level, side, qty, ts, fill)
         _note_change(st, rad, code, tick, 0, tick, qty, 0)
     b = _block(level, side)
-    _touch(st, cnt, lev, b)
+    _touch(st, cnt, lev, past, b)
     lev[_u(b)].add += qty
     _change_depth(st, cnt, lev, side, level, b, qty)
     _note_young(st, young, key, ts)
 
 
 @njit(forceinline=True)
-def _apply_cancel(st, cnt, tab, lev, over, rad, j, size, ts):
+def _apply_cancel(st, cnt, tab, lev, past, over, rad, j, size, ts):
     """First row of the fill rule (4.6)."""
     qty = tab[_u(j)].qty
     gone = size
@@ -922,7 +925,7 @@ def _apply_cancel(st, cnt, tab, lev, over, rad, j, size, ts):
     label = tab[_u(j)].label
     b = label
     rests = ts - tab[_u(j)].enter_ns >= REST_NS
-    _touch(st, cnt, lev, b)
+    _touch(st, cnt, lev, past, b)
     if fill > 0:
         lev[_u(b)].filled += fill
         lev[_u(b)].add += hidden
@@ -942,7 +945,7 @@ def _apply_cancel(st, cnt, tab, lev, over, rad, j, size, ts):
 
 
 @njit(forceinline=True)
-def _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts):
+def _apply_modify(st, cnt, tab, lev, past, over, young, rad, j, key, level, size, ts):
     """Second and third row of the fill rule (4.6); the order keeps its side."""
     label = tab[_u(j)].label
     side = label & 1
@@ -954,7 +957,7 @@ def _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts):
     code = side | (RESTING if rests else 0)
     tick = _tick_of(st, over, old_level)
     b = label
-    _touch(st, cnt, lev, b)
+    _touch(st, cnt, lev, past, b)
     if level == old_level:
         grown = size - qty + fill
         lev[_u(b)].filled += fill
@@ -982,7 +985,7 @@ def _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts):
     _note_change(st, rad, code, tick, qty, _tick_of(st, over, level), size, fill)
     _change_depth(st, cnt, lev, side, old_level, b, -qty)
     new_b = _block(level, side)
-    _touch(st, cnt, lev, new_b)
+    _touch(st, cnt, lev, past, new_b)
     lev[_u(new_b)].add += size
     tab[_u(j)].label = 2 * level + side
     tab[_u(j)].qty = size
@@ -1065,9 +1068,9 @@ def _apply_trade(st, cnt, trd, ts, ts_recv, key, price, size, side, sequence):
 
 
 @njit()
-def _start_snapshot(st, cnt, tab, lev, ts_recv):
+def _start_snapshot(st, cnt, tab, lev, past, ts_recv):
     cnt.snapshots += 1
-    _clear_book(st, cnt, tab, lev, st.win != PRE_WINDOW)
+    _clear_book(st, cnt, tab, lev, past, st.win != PRE_WINDOW)
     st.in_snapshot = 1
     st.snap_ts_recv = ts_recv
     st.complete = 0
@@ -1107,6 +1110,8 @@ def _refused(cnt, price, size, level):
 
 
 OFF_GRID = -99
+AHEAD = 8
+"""records: the order table's row of the one so far ahead is fetched into the cache"""
 
 
 @njit(forceinline=True)
@@ -1127,13 +1132,13 @@ def _level_of_price(st, over, price, ticks_per_price):
 
 
 @njit()
-def _snapshot_record(st, cnt, tab, lev, over, young, level, flags, action, side, key, price, size, ts):
+def _snapshot_record(st, cnt, tab, lev, past, over, young, level, flags, action, side, key, price, size, ts):
     """A record with F_SNAPSHOT, after START was dealt with (4.3)."""
     cnt.records += 1
     cnt.snapshot_records += 1
     if st.win != PRE_WINDOW and st.reset_win != st.win:
         # the caller advanced the clock inside the snapshot: this window has the reset in it, too
-        _hold_start(st, cnt, lev)
+        _hold_start(st, cnt, lev, past)
         for k in range(2 * (st.dense_levels + st.overflow_used)):
             lev[_u(k)].win = 0
         st.win_bad = 1
@@ -1159,6 +1164,7 @@ def _plain_record(
     cnt,
     tab,
     lev,
+    past,
     over,
     young,
     rad,
@@ -1195,14 +1201,16 @@ def _plain_record(
             if known:
                 if not two_sided or (side == SIDE_ASK) != (tab[_u(j)].label & 1 == ASK):
                     cnt.side_changes += 1
-                _apply_modify(st, cnt, tab, lev, over, young, rad, j, key, level, size, ts)
+                _apply_modify(st, cnt, tab, lev, past, over, young, rad, j, key, level, size, ts)
             else:
                 if action == ACTION_MODIFY:
                     cnt.unknown_modifies += 1
                 elif j >= 0:
                     cnt.duplicate_adds += 1
                 s = ASK if side == SIDE_ASK else BID
-                _apply_new(st, cnt, tab, lev, over, young, rad, filled, unknown, j, key, level, s, size, ts)
+                _apply_new(
+                    st, cnt, tab, lev, past, over, young, rad, filled, unknown, j, key, level, s, size, ts
+                )
     elif action == ACTION_CANCEL:
         j = find_order(tab, key, st.hash_shift)
         if size > MAX_QTY:
@@ -1210,7 +1218,7 @@ def _plain_record(
         elif j < 0:
             cnt.unknown_cancels += 1
         else:
-            _apply_cancel(st, cnt, tab, lev, over, rad, j, size, ts)
+            _apply_cancel(st, cnt, tab, lev, past, over, rad, j, size, ts)
     elif action == ACTION_FILL:
         if size > MAX_QTY:
             cnt.bad_sizes += 1
@@ -1220,7 +1228,7 @@ def _plain_record(
         _apply_trade(st, cnt, trd, ts, ts_recv, key, price, size, side, sequence)
     elif action == ACTION_CLEAR:
         cnt.clears += 1
-        _clear_book(st, cnt, tab, lev, st.win != PRE_WINDOW)
+        _clear_book(st, cnt, tab, lev, past, st.win != PRE_WINDOW)
         st.complete = 0
         st.bad_book = 0
         st.await_last = 1
@@ -1263,6 +1271,7 @@ class EngineArrays(NamedTuple):
     cnt: Any
     tab: Any
     lev: Any
+    past: Any
     over: Any
     order: Any
     young: Any
@@ -1298,6 +1307,7 @@ _ENGINE = nb.types.NamedTuple(
         _rows(COUNTERS),
         _rows(ORDER),  # tab
         _rows(LEVEL),  # lev
+        _rows(LEVEL_PAST),  # past
         _array(_I8, 1),  # over
         _array(_I8, 1),  # order
         _array(_I8, 2),  # young
@@ -1394,6 +1404,8 @@ def drive(
                 cnt.foreign_records += 1
                 i += 1
                 continue
+            if i + AHEAD < n:
+                prefetch_row(e.tab, _slot_of(order_id[_u(i + AHEAD)], st.hash_shift))
             flag = np.int64(flags[_u(i)])
             act = np.int64(action[_u(i)])
             ts = ts_event[_u(i)]
@@ -1404,7 +1416,7 @@ def drive(
                     _cut_event(st, e.cnt[0], e.tab, e.lev, e.over, e.filled, e.unknown, e.trd)
                     if not _close_before(e, received):
                         return i, np.int64(NEED_OUTPUT)
-                    _start_snapshot(st, cnt, e.tab, e.lev, received)
+                    _start_snapshot(st, cnt, e.tab, e.lev, e.past, received)
             else:
                 if received < st.day_lo_ns or received >= st.day_hi_ns:
                     st.day_lo_ns = received // DAY_NS * DAY_NS
@@ -1436,6 +1448,7 @@ def drive(
                     cnt,
                     e.tab,
                     e.lev,
+                    e.past,
                     over,
                     e.young,
                     level,
@@ -1455,6 +1468,7 @@ def drive(
                     cnt,
                     e.tab,
                     e.lev,
+                    e.past,
                     over,
                     e.young,
                     e.rad,

@@ -50,14 +50,21 @@ LEVEL: Final = np.dtype(
         ("pull_rest", "i8"),
         ("filled", "i8"),
         ("young", "i8"),  # quantity that does not rest yet, while a window is written
-        ("e2", "i8"),
-        ("e3", "i8"),
-        ("start", "i8"),  # depth at the start of `reset_win`
-        ("_pad", "i8", 5),
     ],
     align=True,
 )
-"""one side of one tick; the first eight words are one cache line and all that most windows read"""
+"""one side of one tick: one cache line, all that most records touch"""
+
+LEVEL_PAST: Final = np.dtype(
+    [
+        ("e2", "i8"),  # depth at the end of the second window before `win`
+        ("e3", "i8"),  # and of the third; both are kept only with walls
+        ("start", "i8"),  # depth at the start of `reset_win`
+        ("_pad", "i8"),
+    ],
+    align=True,
+)
+"""the rest of it, by the same index"""
 
 STATE: Final = np.dtype(
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -146,6 +147,8 @@ class Table:
             array, physical = pc.list_flatten(array), physical.value_type
             if array.null_count:
                 raise SchemaError(f"{at}.{c.name} holds {array.null_count} nulls inside lists, expected none")
+        if _numbers_within(c, array, physical):
+            return
         if pa.types.is_floating(physical):
             bad = len(array) - array.null_count - (pc.sum(pc.is_finite(array)).as_py() or 0)
             if bad:
@@ -181,6 +184,30 @@ class Table:
             raise SchemaError(f"{at}: key {self.key} does not increase at row {row}")
 
 
+def _numbers_within(c: Column, array: pa.ChunkedArray | pa.Array, physical: pa.DataType) -> bool:
+    """Whether plain numbers without nulls are seen at once to be finite and in range.
+
+    False also means "not seen": the caller then looks again, slowly, and finds the words for the fault.
+    The smallest and the largest value tell all: a NaN makes both of them NaN.
+    """
+    integers = pa.types.is_integer(physical)
+    if c.values is not None or array.null_count or not (integers or pa.types.is_floating(physical)):
+        return False
+    if integers and c.lo is None and c.hi is None:
+        return True
+    for chunk in array.chunks if isinstance(array, pa.ChunkedArray) else [array]:
+        if len(chunk) == 0:
+            continue
+        values = chunk.to_numpy(zero_copy_only=True)
+        with np.errstate(invalid="ignore"):
+            low, high = values.min().item(), values.max().item()
+        if not (math.isfinite(low) and math.isfinite(high)):
+            return False
+        if (c.lo is not None and low < c.lo) or (c.hi is not None and high > c.hi):
+            return False
+    return True
+
+
 def _dictionary_within(array: pa.ChunkedArray | pa.Array, allowed: tuple[str, ...]) -> bool:
     """Whether every word a dictionary column could hold is allowed; then no row needs a look."""
     if not pa.types.is_dictionary(array.type):
@@ -191,13 +218,13 @@ def _dictionary_within(array: pa.ChunkedArray | pa.Array, allowed: tuple[str, ..
 
 def key_increases(data: pa.Table | pa.RecordBatch, key: tuple[str, ...]) -> np.ndarray:
     """bool[n-1]: row i+1 is strictly greater than row i in the lexicographic order of `key`."""
-    greater = np.zeros(data.num_rows - 1, dtype=bool)
-    equal = np.ones(data.num_rows - 1, dtype=bool)
-    for name in key:
+    last = _sortable(data.column(key[-1]))
+    ahead = np.asarray(last[1:] > last[:-1])
+    for name in reversed(key[:-1]):
         values = _sortable(data.column(name))
-        greater |= equal & (values[1:] > values[:-1])
-        equal &= values[1:] == values[:-1]
-    return greater
+        changes = np.flatnonzero(values[1:] != values[:-1])  # few: elsewhere the later columns decide
+        ahead[changes] = values[changes + 1] > values[changes]
+    return ahead
 
 
 def _sortable(array: pa.ChunkedArray | pa.Array) -> np.ndarray:
@@ -207,6 +234,7 @@ def _sortable(array: pa.ChunkedArray | pa.Array) -> np.ndarray:
             array = pa.array([], array.type)
     if pa.types.is_dictionary(array.type):
         words = np.asarray(array.dictionary.to_pylist(), dtype=object)
-        rank = np.argsort(np.argsort(words)) if len(words) else np.zeros(0, dtype=np.int64)
+        order = np.argsort(np.argsort(words)) if len(words) else np.zeros(0, dtype=np.int64)
+        rank = order.astype(np.int16 if len(words) < 2**15 else np.int64)
         return np.asarray(rank[np.asarray(array.indices)])
     return np.asarray(array.to_numpy(zero_copy_only=False))

@@ -45,9 +45,15 @@ _WALL_ROWS: Final = 400_000
 _NARROW_WINDOWS: Final = 3_600
 """windows per block of output when no walls are written"""
 _APPROACH: Final = ("approach_none", "approach_up", "approach_down")
-_SIDES: Final = ("B", "A")
+_SIDES: Final = ("A", "B")
+"""in the order that wall_surface_1s declares"""
 _AGGRESSORS: Final = ("B", "A", "N")
-_STATE_FORMAT: Final = 1
+_AGGRESSOR_OF: Final = np.full(256, 2, np.int8)
+"""DBN side code -> index in `_AGGRESSORS`"""
+_AGGRESSOR_OF[[SIDE_BID, SIDE_ASK]] = 0, 1
+_WALL_BUFFERS: Final = ("wall64", "wall32", "wall_rel", "wall_side", "wall_valid")
+_STATE_FORMAT: Final = 2
+_LINE_BYTES: Final = 64
 _NO_RECORDS: Final = MboColumns.from_records(np.zeros(0, MBO_DTYPE))
 
 
@@ -64,7 +70,7 @@ class Windows:
     def concat(parts: Sequence[Windows]) -> Windows:
         """All rows of the parts, in order."""
         names = ("book_snapshot_1s", "wall_surface_1s", "radar_vacuum_1s", "trade_event")
-        return Windows(*(pa.concat_tables([getattr(part, name) for part in parts]) for name in names))
+        return Windows(*(_joined([getattr(part, name) for part in parts]) for name in names))
 
 
 class BookEngine:
@@ -114,6 +120,7 @@ class BookEngine:
             "cnt": _records(at.COUNTERS, 1),
             "tab": _empty_table(1 << 15),
             "lev": _records(at.LEVEL, 2 * _FIRST_OVERFLOW),
+            "past": _records(at.LEVEL_PAST, 2 * _FIRST_OVERFLOW),
             "over": np.zeros(_FIRST_OVERFLOW, np.int64),
             "order": np.zeros(_FIRST_OVERFLOW, np.int64),
             "young": np.zeros((4_096, 2), np.int64),
@@ -235,15 +242,18 @@ class BookEngine:
         state = arrays["st"][0]
         engine = cls(int(state["instrument"]), wall=bool(state["with_wall"]))
         engine._state = {
-            name: array.view(np.recarray) if array.dtype.names else array for name, array in arrays.items()
+            name: _records(array.dtype, len(array)) if array.dtype.names else array
+            for name, array in arrays.items()
         }
+        for name, array in arrays.items():
+            engine._state[name][...] = array
         engine._st = _Scalars(engine._state["st"])
         engine._finished = header["finished"]
         return engine
 
     # ------------------------------------------------------------------------------------ output
     def take(self, *, make_room: bool = False) -> Windows:
-        """Fetch the finished rows, copied out of the buffers, and empty these.
+        """Fetch the finished rows, which are the caller's own, and empty the buffers.
 
         `make_room`: the kernel could not close the next window, so the buffers must be larger if they
         were empty.
@@ -260,7 +270,7 @@ class BookEngine:
         trades = self._complete_trades()
         result = Windows(
             _snapshot_table(out["snap"][:windows]),
-            _wall_table(out, walls),
+            self._wall_table(walls),
             _radar_table(out["radar_i"][:radars], out["radar_f"][:radars]),
             self._trade_table(trades),
         )
@@ -272,7 +282,28 @@ class BookEngine:
         st.n_trades = rest
         st.ev_first_trade = 0
         st.n_snap_rows = st.n_wall_rows = st.n_radar_rows = 0
+        if st.with_wall:  # a block ends where a row group of the lake ends, which then is written as it is
+            end = int(st.win) + 1
+            self._out["snap"] = self._snap[: ROW_GROUP_WINDOWS - end % ROW_GROUP_WINDOWS]
         return result
+
+    def _wall_table(self, count: int) -> pa.Table:
+        """The first `count` wall rows. Buffers that are at least half full are given away, not copied."""
+        if count == 0:
+            return _empty("wall_surface_1s")
+        out = self._out
+        give = 2 * count >= len(out["wall_rel"])
+        buffers = {name: out[name] for name in _WALL_BUFFERS}
+        rows = {name: b[..., :count] if give else b[..., :count].copy() for name, b in buffers.items()}
+        if give:
+            self._out |= {name: np.empty_like(buffer) for name, buffer in buffers.items()}
+        columns: dict[str, Any] = dict(zip(at.WALL_INT64, rows["wall64"], strict=True))
+        columns |= zip(at.WALL_INT32, rows["wall32"], strict=True)
+        columns["window_start_ts_ns"] = columns["window_end_ts_ns"] - WINDOW_NS
+        columns["rel_ticks"] = rows["wall_rel"]
+        columns["side"] = _words(at.ASK - rows["wall_side"], _SIDES)
+        columns["window_valid"] = rows["wall_valid"]
+        return _table("wall_surface_1s", columns)
 
     def _complete_trades(self) -> int:
         """Trades whose event is over, so that their sweep_level_count is known, and whose window is known."""
@@ -285,11 +316,13 @@ class BookEngine:
         if count == 0:
             return _empty("trade_event")
         st = self._st
-        rows = self._state["trd"][:count]
+        rows = self._state["trd"].view(np.ndarray)[:count]
         unopened = rows["win"] == at.PRE_WINDOW  # late trades, and no window ever opened
         start = np.where(unopened, rows["ts_event_ns"] // WINDOW_NS, rows["win"]) * WINDOW_NS
-        rows = rows[(start >= st.emit_from) & (start + WINDOW_NS <= st.emit_to)]
-        aggressor = np.select([rows["side"] == SIDE_BID, rows["side"] == SIDE_ASK], [0, 1], 2)
+        wanted = (start >= st.emit_from) & (start + WINDOW_NS <= st.emit_to)
+        if not wanted.all():
+            rows = rows[wanted]
+        aggressor = _AGGRESSOR_OF[rows["side"]]
         columns: dict[str, Any] = {name: np.array(rows[name]) for name in at.TRADE.names or ()}
         columns["aggressor_side"] = _words(aggressor, _AGGRESSORS)
         columns["is_auction"] = aggressor == 2
@@ -306,8 +339,9 @@ class BookEngine:
 
     def _allocate_output(self, wall_rows: int) -> None:
         windows = ROW_GROUP_WINDOWS if self._st.with_wall else _NARROW_WINDOWS
+        self._snap = _records(at.SNAPSHOT, windows)
         self._out = {
-            "snap": _records(at.SNAPSHOT, windows),
+            "snap": self._snap,
             "wall64": np.zeros((len(at.WALL_INT64), wall_rows), np.int64),
             "wall32": np.zeros((len(at.WALL_INT32), wall_rows), np.int32),
             "wall_rel": np.zeros(wall_rows, np.int16),
@@ -353,11 +387,9 @@ class BookEngine:
         low, high = int(st.base_tick), int(st.base_tick) + count
         room = min(_MOST_LEVELS, 2 * max(count, high - tick if tick < low else tick + 1 - low))
         if tick < low:
-            low = max(high - room, min(low, tick - 1024)) if high - room <= tick else tick
-            low = min(low, tick)
+            low = min(high - room, tick)
         else:
-            high = min(low + room, max(high, tick + 1024))
-            high = max(high, tick + 1)
+            high = max(low + room, tick + 1)
         self._set_axis(low, high - low)
 
     def _make_overflow_room(self, tick: int) -> None:
@@ -371,14 +403,17 @@ class BookEngine:
             extra = len(state["over"])
             state["over"] = np.concatenate([state["over"], np.zeros(extra, np.int64)])
             state["order"] = np.zeros(len(state["over"]), np.int64)
-            state["lev"] = np.concatenate([state["lev"], _records(at.LEVEL, 2 * extra)]).view(np.recarray)
+            for name in ("lev", "past"):
+                rows = state[name]
+                state[name] = _records(rows.dtype, len(rows) + 2 * extra)
+                state[name][: len(rows)] = rows
 
     def _live_levels(self) -> npt.NDArray[np.bool_]:
         """Levels that an order, the depth, a flow or a history still refers to."""
         st, state = self._st, self._state
-        lev = state["lev"][: 2 * self._levels()].reshape(-1, 2)
+        lev, past = (state[name][: 2 * self._levels()].reshape(-1, 2) for name in ("lev", "past"))
         recent = lev["win"] > st.win - 4
-        start = (lev["start"] != 0) & (st.reset_win == st.win)
+        start = (past["start"] != 0) & (st.reset_win == st.win)
         live = ((lev["depth"] != 0) | recent | start).any(axis=1)
         labels = state["tab"]["label"]
         live[labels[labels >= 0] >> 1] = True
@@ -391,31 +426,40 @@ class BookEngine:
         tick_int = int(st.tick_int)
         base = max(base, -(_INT64_MAX // tick_int))
         base = min(base, _INT64_MAX // tick_int - count)
-        old_ticks = self._level_ticks()
-        old_live = self._live_levels()
-        old = state["lev"][: 2 * len(old_ticks)].reshape(-1, 2)
-        inside = (old_ticks >= base) & (old_ticks < base + count)
-        outside = ~inside & old_live
-        overflow = int(outside.sum())
+        old_count, old_over = int(st.dense_levels), state["over"][: st.overflow_used]
+        shift = int(st.base_tick) - base  # dense level k becomes k + shift
+        first, stop = max(0, -shift), min(old_count, count - shift)
+        level_map = np.full(self._levels(), -1, np.int64)
+        if first < stop:
+            level_map[first:stop] = np.arange(first + shift, stop + shift)
+        back = (old_over >= base) & (old_over < base + count)
+        level_map[old_count:][back] = old_over[back] - base
+        outside = level_map < 0
+        over = np.zeros(0, np.int64)
+        if outside.any():
+            outside &= self._live_levels()
+            over = self._level_ticks()[outside]
+            level_map[outside] = count + np.arange(len(over))
         capacity = len(state["over"])
-        while overflow >= capacity:
+        while len(over) >= capacity:
             capacity *= 2
-        level_map = np.full(len(old_ticks), -1, np.int64)
-        level_map[inside] = old_ticks[inside] - base
-        level_map[outside] = count + np.arange(overflow)
-        new = _records(at.LEVEL, 2 * (count + capacity)).reshape(-1, 2)
-        keep = level_map >= 0
-        new[level_map[keep]] = old[keep]
-        over = np.zeros(capacity, np.int64)
-        over[:overflow] = old_ticks[outside]
-        state["lev"] = new.reshape(-1)
-        state["over"] = over
+        moved = outside.copy()
+        moved[old_count:] |= back
+        for name in ("lev", "past"):
+            old = _by_tick(state[name])[: len(level_map)]
+            state[name] = _records(state[name].dtype, 2 * (count + capacity))
+            new = _by_tick(state[name])
+            if first < stop:
+                new[first + shift : stop + shift] = old[first:stop]
+            new[level_map[moved]] = old[moved]
+        overflow = len(over)
+        state["over"] = np.concatenate([over, np.zeros(capacity - overflow, np.int64)])
         state["order"] = np.zeros(capacity, np.int64)
         kernel.relabel_levels(state["tab"], level_map)
         st.base_tick, st.dense_levels, st.overflow_used = base, count, overflow
         st.grow_lo = max(base + count - _MOST_LEVELS, -(_INT64_MAX // tick_int))
         st.grow_hi = min(base + _MOST_LEVELS, _INT64_MAX // tick_int)
-        depth = new["depth"][:count]
+        depth = _by_tick(state["lev"])["depth"][:count]
         bids = np.nonzero(depth[:, at.BID] > 0)[0]
         asks = np.nonzero(depth[:, at.ASK] > 0)[0]
         st.best_bid = bids[-1] if len(bids) else -1
@@ -444,8 +488,17 @@ class _Scalars:
 
 
 def _records(dtype: np.dtype[Any], rows: int) -> npt.NDArray[Any]:
-    """Zeroed rows whose fields are attributes, with the JIT on and off."""
-    return np.zeros(rows, dtype).view(np.recarray)
+    """Zeroed rows whose fields are attributes, with the JIT on and off; they begin at a cache line, so that
+    none lies on two without need."""
+    size = rows * dtype.itemsize
+    room = np.zeros(size + _LINE_BYTES, np.uint8)
+    start = -room.ctypes.data % _LINE_BYTES
+    return room[start : start + size].view(dtype).view(np.recarray)
+
+
+def _by_tick(levels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Plain view [levels, 2] of the rows of all levels: slices of a record array are slow to take."""
+    return levels.view(np.ndarray).reshape(-1, 2)
 
 
 def _empty_table(rows: int) -> npt.NDArray[Any]:
@@ -462,7 +515,15 @@ def _pairs(values: Int64s | None) -> Int64s:
 
 def _words(codes: npt.NDArray[Any], words: Sequence[str]) -> pa.Array:
     """Dictionary string column from small integer codes."""
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int8)), pa.array(list(words), pa.string()))
+    return pa.DictionaryArray.from_arrays(
+        pa.array(codes.astype(np.int8, copy=False)), pa.array(list(words), pa.string())
+    )
+
+
+def _joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """All rows in order; a table of 201 columns is not glued where there is nothing to glue."""
+    filled = [rows for rows in tables if rows.num_rows]
+    return pa.concat_tables(filled) if len(filled) > 1 else (filled or tables)[0]
 
 
 @cache
@@ -490,6 +551,7 @@ def _table(name: str, columns: Mapping[str, Any]) -> pa.Table:
 def _snapshot_table(rows: npt.NDArray[Any]) -> pa.Table:
     if len(rows) == 0:
         return _empty("book_snapshot_1s")
+    rows = rows.view(np.ndarray)
     columns: dict[str, Any] = {name: np.array(rows[name]) for name in at.SNAPSHOT.names or ()}
     bid, ask = columns["best_bid_price_int"], columns["best_ask_price_int"]
     both = (columns["best_bid_qty"] > 0) & (columns["best_ask_qty"] > 0)
@@ -501,21 +563,6 @@ def _snapshot_table(rows: npt.NDArray[Any]) -> pa.Table:
     columns["book_valid"] = columns["book_valid"] != 0
     columns["phase"] = _words(columns["phase"], PHASES)
     return _table("book_snapshot_1s", columns)
-
-
-def _wall_table(out: Mapping[str, npt.NDArray[Any]], count: int) -> pa.Table:
-    if count == 0:
-        return _empty("wall_surface_1s")
-    columns: dict[str, Any] = {}
-    for name, values in zip(at.WALL_INT64, out["wall64"], strict=True):
-        columns[name] = values[:count].copy()
-    for name, values in zip(at.WALL_INT32, out["wall32"], strict=True):
-        columns[name] = values[:count].copy()
-    columns["window_start_ts_ns"] = columns["window_end_ts_ns"] - WINDOW_NS
-    columns["rel_ticks"] = out["wall_rel"][:count].copy()
-    columns["side"] = _words(out["wall_side"][:count].copy(), _SIDES)
-    columns["window_valid"] = out["wall_valid"][:count].copy()
-    return _table("wall_surface_1s", columns)
 
 
 def _radar_table(rows: npt.NDArray[Any], floats: npt.NDArray[np.float64]) -> pa.Table:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_eng._lake.encoding import WIDE_GROUP_NS
 from data_eng.errors import EngineError
 from data_eng.stages.silver.future_mbo import book_engine
 from data_eng.stages.silver.future_mbo.book_engine import BookEngine, Windows
@@ -170,14 +172,18 @@ def test_an_axis_that_begins_at_an_extreme_reaches_the_market():
         assert_equals_twin([first, *market, rec(20, "M", ASK, 7, CENTRE + TICK, 1), *QUIET[:2]])
 
 
-def test_a_stream_with_more_wall_rows_than_a_buffer_holds_comes_in_blocks():
-    """1,201 bids and as many asks within reach, for 200 seconds: 480,400 rows, more than one buffer."""
-    orders = [
+def every_level() -> list[tuple[int, str, int, int]]:
+    """An order at every price within reach, on both sides."""
+    return [
         (place * 2 + (side == ASK), side, CENTRE + ticks * TICK, 1 + place % 7)
         for place, ticks in enumerate(range(-600, 601))
         for side in (ASK, BID)
     ]
-    recs = [*snapshot(*orders), rec(0, "T", BID, 9_999, CENTRE, 1)]
+
+
+def test_a_stream_with_more_wall_rows_than_a_buffer_holds_comes_in_blocks():
+    """1,201 bids and as many asks within reach, for 200 seconds: 480,400 rows, more than one buffer."""
+    recs = [*snapshot(*every_level()), rec(0, "T", BID, 9_999, CENTRE, 1)]
     engine = BookEngine(INSTRUMENT_ID)
     engine.apply(columns(recs))
     blocks = list(engine.process(columns([rec(200 * 1_000, "N", "N", 0, 0, 0)])))
@@ -198,8 +204,27 @@ def test_buffers_too_small_for_one_window_grow_until_it_fits():
 def test_more_windows_than_the_buffer_of_snapshots_without_any_wall_row():
     engine = BookEngine(INSTRUMENT_ID)
     recs = [rec(0, "N", "N", 0, 0, 0), rec(1_000 * 1_000, "N", "N", 0, 0, 0)]
-    assert [block.book_snapshot_1s.num_rows for block in engine.process(columns(recs))] == [300, 300, 300]
-    assert engine.finish().book_snapshot_1s.num_rows == 101
+    blocks = list(engine.process(columns(recs)))
+    assert [block.book_snapshot_1s.num_rows for block in blocks] == [300, 299, 300]
+    # from the second on a block ends where a row group of the lake ends, which is written as it is
+    ends = [block.book_snapshot_1s["window_end_ts_ns"][-1].as_py() for block in blocks]
+    assert [(end + SECOND) % WIDE_GROUP_NS for end in ends[1:]] == [0, 0]
+    assert engine.finish().book_snapshot_1s.num_rows == 102
+
+
+def test_rows_that_were_taken_stay_as_they_are_while_the_engine_goes_on():
+    """Full buffers are given away, so nothing may be written into them afterwards."""
+    with tiny_rooms():
+        engine = BookEngine(INSTRUMENT_ID)
+        engine.apply(columns([*snapshot(*every_level()), rec(0, "T", BID, 9_999, CENTRE, 1)]))
+        taken, copies = [], []
+        for block in engine.process(columns([rec(4_000, "N", "N", 0, 0, 0)])):
+            rows = block.wall_surface_1s
+            taken.append(rows)
+            copies.append(rows.take(np.arange(rows.num_rows)))
+        engine.finish()
+    assert [copy.num_rows for copy in copies if copy.num_rows] == [2_402] * 3  # the fourth waits
+    assert all(rows.equals(copy) for rows, copy in zip(taken, copies, strict=True))
 
 
 def test_an_event_of_ten_thousand_trades_is_one_event():
