@@ -142,7 +142,7 @@ def _change_level(opt, lev, i, side, price, change):
     if change == 0:
         return
     rank = price if side == BID else -price
-    off = opt[_u(i)].bid_off if side == BID else opt[_u(i)].ask_off
+    off = np.int64(opt[_u(i)].bid_off) if side == BID else np.int64(opt[_u(i)].ask_off)
     n = np.int64(opt[_u(i)].bid_n) if side == BID else np.int64(opt[_u(i)].ask_n)
     j = _level_at(lev, off, n, rank)
     if j < n and lev[_u(off + j)].rank == rank:
@@ -150,9 +150,9 @@ def _change_level(opt, lev, i, side, price, change):
         lev[_u(off + j)].qty = qty
         if qty > 0:
             return
-        for k in range(off + j, off + n - 1):
-            lev[_u(k)].rank = lev[_u(k + 1)].rank
-            lev[_u(k)].qty = lev[_u(k + 1)].qty
+        for above in range(off + j, off + n - 1):
+            lev[_u(above)].rank = lev[_u(above + 1)].rank
+            lev[_u(above)].qty = lev[_u(above + 1)].qty
         n -= 1
     else:
         k = off + n
@@ -172,9 +172,10 @@ def _change_level(opt, lev, i, side, price, change):
 @njit()
 def _has_room(st, opt, lev, i, side):
     """Room for one more level of the side, moving its list to the pool's end if need be."""
-    off = opt[i].bid_off if side == BID else opt[i].ask_off
+    off = np.int64(opt[i].bid_off) if side == BID else np.int64(opt[i].ask_off)
     n = np.int64(opt[i].bid_n) if side == BID else np.int64(opt[i].ask_n)
-    cap = np.int64(opt[i].bid_cap) if side == BID else np.int64(opt[i].ask_cap)
+    room = np.int64(opt[i].bid_room) if side == BID else np.int64(opt[i].ask_room)
+    cap = np.int64(1) << room
     if n < cap:
         return True
     start = st.pool_used
@@ -186,10 +187,10 @@ def _has_room(st, opt, lev, i, side):
     st.pool_used = start + 2 * cap
     if side == BID:
         opt[i].bid_off = start
-        opt[i].bid_cap = 2 * cap
+        opt[i].bid_room = room + 1
     else:
         opt[i].ask_off = start
-        opt[i].ask_cap = 2 * cap
+        opt[i].ask_room = room + 1
     return True
 
 
@@ -208,10 +209,12 @@ def _state(opt, lev, i):
 
 
 @njit(forceinline=True)
-def _touch(st, opt, lev, touched, i):
-    """Before the first change of an option in a second: keep the mid that held until then."""
+def _touch(st, cnt, opt, lev, touched, i):
+    """Before the first record of an option in a second: keep the mid that held until then, cut its event."""
     if opt[_u(i)].touch_win == st.clock:
         return
+    if opt[_u(i)].touch_win != NOT_STARTED:
+        _end_event(cnt, opt, i)
     if st.clock != NOT_STARTED and st.clock > st.first and _state(opt, lev, i) == Q_TWO_SIDED:
         bid = lev[_u(opt[_u(i)].bid_off + opt[_u(i)].bid_n - 1)].rank
         ask = -lev[_u(opt[_u(i)].ask_off + opt[_u(i)].ask_n - 1)].rank
@@ -328,11 +331,10 @@ def _clear(st, opt, i):
 
 
 @njit(forceinline=True)
-def _cut_event(st, cnt, opt, i):
-    """Close an event that the clock left behind."""
-    win = opt[_u(i)].event_win
-    if opt[_u(i)].event_records > 0 and win != st.clock and win != NOT_STARTED:
-        opt[_u(i)].event_records = 0
+def _end_event(cnt, opt, i):
+    """Close an event that nothing ended; does nothing when none is open."""
+    if opt[_u(i)].in_event == 1:
+        opt[_u(i)].in_event = 0
         cnt.unterminated_events += 1
         cnt.events += 1
 
@@ -372,18 +374,15 @@ def _refused(cnt, price, size):
 
 
 @njit()
-def _snapshot_record(st, cnt, tab, opt, lev, i, flags, action, side, key, price, size, ts_recv):
+def _snapshot_record(st, cnt, tab, opt, lev, snap_recv, i, flags, action, side, key, price, size, ts_recv):
     """A record with F_SNAPSHOT of an option of this shard (4.3)."""
     cnt.snapshot_records += 1
-    if opt[i].in_snapshot == 0 or action == ACTION_CLEAR or ts_recv != opt[i].snap_ts_recv:
-        if opt[i].event_records > 0:
-            opt[i].event_records = 0
-            cnt.unterminated_events += 1
-            cnt.events += 1
+    if opt[i].in_snapshot == 0 or action == ACTION_CLEAR or ts_recv != snap_recv[i]:
+        _end_event(cnt, opt, i)
         cnt.snapshots += 1
         _clear(st, opt, i)
         opt[i].in_snapshot = 1
-        opt[i].snap_ts_recv = ts_recv
+        snap_recv[i] = ts_recv
         opt[i].complete = 0
         opt[i].bad_book = 0
         opt[i].await_last = 0
@@ -464,9 +463,7 @@ def _plain_record(st, cnt, tab, opt, lev, i, flags, action, side, key, price, si
     if opt[_u(i)].in_snapshot == 1:
         opt[_u(i)].in_snapshot = 0
         opt[_u(i)].complete = 0 if opt[_u(i)].bad_book else 1
-    _cut_event(st, cnt, opt, i)
-    opt[_u(i)].event_records += 1
-    opt[_u(i)].event_win = st.clock
+    opt[_u(i)].in_event = 1
     if action in (ACTION_ADD, ACTION_MODIFY):
         _enter(st, cnt, tab, opt, lev, i, action, side, key, price, size)
     elif action == ACTION_CANCEL:
@@ -492,7 +489,7 @@ def _plain_record(st, cnt, tab, opt, lev, i, flags, action, side, key, price, si
         opt[_u(i)].bad_book = 1
     if flags & F_LAST:
         cnt.events += 1
-        opt[_u(i)].event_records = 0
+        opt[_u(i)].in_event = 0
         if opt[_u(i)].await_last == 1:
             opt[_u(i)].await_last = 0
             if opt[_u(i)].bad_book == 0:
@@ -544,6 +541,7 @@ class BookArrays(NamedTuple):
     opt: Any
     tab: Any
     lev: Any
+    snap_recv: Any
     quote: Any
     touched: Any
     ids: Any
@@ -575,6 +573,7 @@ _BOOKS = nb.types.NamedTuple(
         _rows(OPTION),
         _rows(ORDER),
         _rows(LEVEL),
+        _array(_I8, 1),  # snap_recv
         _rows(QUOTE),
         _array(nb.types.int32, 1),  # touched
         _array(nb.types.uint32, 1),  # ids
@@ -615,10 +614,7 @@ def _finish(e):
     if n > 0 and not _read_before(e, e.ends[n - 1]):
         return np.int64(NEED_OUTPUT)
     for i in range(e.opt.shape[0]):
-        if e.opt[i].event_records > 0:
-            e.opt[i].event_records = 0
-            e.cnt[0].unterminated_events += 1
-            e.cnt[0].events += 1
+        _end_event(e.cnt[0], e.opt, i)
     return np.int64(DONE)
 
 
@@ -642,11 +638,11 @@ def drive(e, ts_event, ts_recv, order_id, price, size, flags, action, side, inst
         flag = np.int64(flags[_u(i)])
         received = ts_recv[_u(i)]
         if o >= 0 and act in (ACTION_ADD, ACTION_MODIFY):
-            if 2 * (st.used + 1) > e.tab.shape[0]:
+            if 3 * (st.used + 1) > 2 * e.tab.shape[0]:
                 return i, np.int64(NEED_ORDERS)
-            if opt[_u(o)].bid_n == opt[_u(o)].bid_cap and not _has_room(st, opt, lev, o, BID):
+            if opt[_u(o)].bid_n >> opt[_u(o)].bid_room and not _has_room(st, opt, lev, o, BID):
                 return i, np.int64(NEED_LEVELS)
-            if opt[_u(o)].ask_n == opt[_u(o)].ask_cap and not _has_room(st, opt, lev, o, ASK):
+            if opt[_u(o)].ask_n >> opt[_u(o)].ask_room and not _has_room(st, opt, lev, o, ASK):
                 return i, np.int64(NEED_LEVELS)
         late = False
         if flag & F_SNAPSHOT:
@@ -675,7 +671,7 @@ def drive(e, ts_event, ts_recv, order_id, price, size, flags, action, side, inst
             cnt.records += 1
             if late:
                 cnt.late_records += 1
-            _touch(st, opt, lev, e.touched, o)
+            _touch(st, cnt, opt, lev, e.touched, o)
             opt[_u(o)].seen = 1
             key, lots = order_id[_u(i)], np.int64(size[_u(i)])
             if flag & F_SNAPSHOT:
@@ -685,6 +681,7 @@ def drive(e, ts_event, ts_recv, order_id, price, size, flags, action, side, inst
                     e.tab,
                     opt,
                     lev,
+                    e.snap_recv,
                     o,
                     flag,
                     act,

@@ -19,8 +19,8 @@ OTHER_SHARD: Final = -2
 FOREIGN: Final = -1
 NOT_STARTED: Final = -(2**62)
 """number of the clock's second before its first plain record"""
-FIRST_LEVELS: Final = 8
-"""levels that each side of each option has room for at first"""
+FIRST_ROOM: Final = 3
+"""each side of each option has room for 2^3 levels at first"""
 CARRY_S: Final = 60
 """how long the last mid outlives a side of its quote, in windows"""
 LARGEST_SIZE: Final = 2**31 - 1
@@ -83,21 +83,19 @@ COUNTERS: Final = np.dtype(
 
 OPTION: Final = np.dtype(
     [
-        ("snap_ts_recv", "i8"),
-        ("event_win", "i8"),
-        ("touch_win", "i8"),  # second of the last touch
+        ("touch_win", "i8"),  # second of the last record
         ("mid_win", "i8"),  # last second at whose end the quote was two-sided, as known at that touch
         ("mid_sum", "i8"),  # bid + ask then
         ("flow", "i8"),  # bought minus sold by aggressors
-        ("bid_off", "i8"),  # where the levels of the side begin in the pool
-        ("ask_off", "i8"),
-        ("bid_cap", "i4"),
-        ("ask_cap", "i4"),
+        ("bid_off", "i4"),  # where the levels of the side begin in the pool
+        ("ask_off", "i4"),
         ("bid_n", "i4"),  # occupied levels
         ("ask_n", "i4"),
         ("orders", "i4"),
         ("generation", "i4"),  # orders of an older one are dead
-        ("event_records", "i4"),
+        ("bid_room", "i1"),  # the list has room for 2^room levels
+        ("ask_room", "i1"),
+        ("in_event", "i1"),
         ("seen", "i1"),
         ("in_snapshot", "i1"),
         ("complete", "i1"),
@@ -106,6 +104,8 @@ OPTION: Final = np.dtype(
     ],
     align=True,
 )
+"""64 bytes: one line of the cache; a chain is many books, and a record finds its own cold"""
+assert OPTION.itemsize == 64
 
 ORDER: Final = np.dtype(
     [

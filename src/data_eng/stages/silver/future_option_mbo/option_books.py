@@ -16,8 +16,9 @@ from data_eng.kernels import option_layout as layout
 from data_eng.mbo import MBO_DTYPE, MboColumns
 
 FIRST_ORDERS: Final = 1 << 14
-_SPARE: Final = 4
+_SPARE: Final = 2
 """the order table has at least this many rows per living order when it is copied, so that copies stay rare"""
+_LINE_BYTES: Final = 64
 
 
 class BookBlock(NamedTuple):
@@ -71,13 +72,14 @@ class OptionBooks:
         st = np.zeros(1, layout.BOOKS)
         st["clock"] = layout.NOT_STARTED
         st["day_hi_ns"] = -1
-        options = np.zeros(n, layout.OPTION)
+        room = 1 << layout.FIRST_ROOM
+        options = _lines(n, layout.OPTION)
         options["touch_win"] = layout.NOT_STARTED - 1
         options["mid_win"] = layout.NOT_STARTED
-        options["bid_off"] = 2 * layout.FIRST_LEVELS * np.arange(n)
-        options["ask_off"] = options["bid_off"] + layout.FIRST_LEVELS
-        options["bid_cap"] = options["ask_cap"] = layout.FIRST_LEVELS
-        st["pool_used"] = 2 * layout.FIRST_LEVELS * n
+        options["bid_off"] = 2 * room * np.arange(n)
+        options["ask_off"] = options["bid_off"] + room
+        options["bid_room"] = options["ask_room"] = layout.FIRST_ROOM
+        st["pool_used"] = 2 * room * n
         quotes = np.zeros(n, layout.QUOTE)
         quotes["mid_win"] = layout.NOT_STARTED
         self._e = option_book.BookArrays(
@@ -85,7 +87,8 @@ class OptionBooks:
             cnt=np.zeros(1, layout.COUNTERS),
             opt=options,
             tab=_orders(FIRST_ORDERS),
-            lev=np.zeros(max(4 * layout.FIRST_LEVELS * n, 64), layout.LEVEL),
+            lev=_lines(max(4 * room * n, 64), layout.LEVEL),
+            snap_recv=np.zeros(n, np.int64),
             quote=quotes,
             touched=np.zeros(max(n, 1), np.int32),
             ids=ids,
@@ -159,13 +162,22 @@ class OptionBooks:
 
     def _grow_levels(self) -> None:
         e = self._e
-        self._e = e._replace(lev=np.concatenate([e.lev, np.zeros(len(e.lev), layout.LEVEL)]))
+        pool = _lines(2 * len(e.lev), layout.LEVEL)
+        pool[: len(e.lev)] = e.lev
+        self._e = e._replace(lev=pool)
 
 
 def _orders(rows: int) -> npt.NDArray[np.void]:
-    table = np.zeros(rows, layout.ORDER)
+    table = _lines(rows, layout.ORDER)
     table["label"] = -1
     return table
+
+
+def _lines(rows: int, kind: np.dtype[np.void]) -> npt.NDArray[np.void]:
+    """Zeros that begin at a line of the cache, so that no row of 16, 32 or 64 bytes lies in two."""
+    raw = np.zeros(rows * kind.itemsize + _LINE_BYTES, np.uint8)
+    skip = -raw.ctypes.data % _LINE_BYTES
+    return raw[skip : skip + rows * kind.itemsize].view(kind)
 
 
 def _shift(rows: int) -> int:
