@@ -15,6 +15,7 @@ import spymaster
 from data_eng.code_version import direct_imports
 from data_eng.pipeline import STAGES
 from data_eng.schema import TABLES
+from spymaster.cli import app
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SRC = REPOSITORY / "src"
@@ -255,6 +256,19 @@ def test_the_licence_is_the_whole_apache_text() -> None:
     assert "Apache License" in text.splitlines()[0]
     assert all(f"\n   {n}. " in text for n in range(1, 10))
     assert "END OF TERMS AND CONDITIONS" in text
+
+
+def test_every_command_that_a_text_names_exists() -> None:
+    verbs = {name for name in app if not name.startswith("-")}
+    named, unknown = set(), []
+    for name, path in _modules():
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for verb in re.findall(r"\bspymaster ([a-z]+)", node.value):
+                    named.add(verb)
+                    unknown += [f"{name}:{node.lineno} names spymaster {verb}"] if verb not in verbs else []
+    assert unknown == []
+    assert {"run", "ingest", "simulate", "lake"} <= named, "the walk has to see the texts"
 
 
 # ---- what must never be committed

@@ -145,7 +145,8 @@ class Lake:
             raise UsageError(f"table {name!r} fits {[t.dataset for t in meant]}; say which")
         known = [*self.tables, *(table.name for table in self.tables.values())]
         near = difflib.get_close_matches(name, known, n=3)
-        raise UsageError(f"no table {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(self.tables))}"
+        raise UsageError(f"no table {name!r}; {hint}")
 
     def partition_dir(self, dataset: str, symbol: str, dt: str) -> Path:
         """Folder of a partition, there or not; the dataset key need not be a declared one."""

@@ -16,6 +16,7 @@ from data_eng.units import RISK_FREE_RATE
 DEFAULT_DT: Final = "2026-01-06"
 DEFAULT_ROOT: Final = "ES"
 
+MOST_SHARDS: Final = 64
 _SYMBOL: Final = re.compile(r"[A-Z0-9]{1,8}")
 _CONTRACT: Final = re.compile(r"([A-Z0-9]{1,5}?)[FGHJKMNQUVXZ][0-9]{1,2}")
 
@@ -27,6 +28,8 @@ class RunParams:
     session: what is emitted, ``full | rth | HH:MM-HH:MM@zone``; never limits what enters the book.
     no_gex: run the futures part without option data. rate: flat, continuous, per year.
     calibration_dt: ``same``, ``previous`` or a date. strict: refuse a file with any order violation.
+    shards: into how many processes the strikes of the option chain are split; no stage names it, since it
+    changes no byte.
     """
 
     session: str = "full"
@@ -34,11 +37,16 @@ class RunParams:
     rate: float = RISK_FREE_RATE
     calibration_dt: str = "same"
     strict: bool = False
+    shards: int = 1
 
     def __post_init__(self) -> None:
         if not -1.0 < self.rate < 1.0:
             raise UsageError(
                 f"rate is {self.rate}, expected a yearly rate between -1 and 1, for example 0.05 for 5 %"
+            )
+        if not 1 <= self.shards <= MOST_SHARDS:
+            raise UsageError(
+                f"shards is {self.shards}, expected a number of processes from 1 to {MOST_SHARDS}"
             )
         if self.calibration_dt not in ("same", "previous"):
             try:
@@ -49,7 +57,7 @@ class RunParams:
                     f" such as {DEFAULT_DT}"
                 ) from None
 
-    def chosen(self, names: Iterable[str]) -> dict[str, str | bool | float]:
+    def chosen(self, names: Iterable[str]) -> dict[str, str | bool | float | int]:
         """The named parameters, as a manifest records them."""
         return {name: getattr(self, name) for name in sorted(names)}
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from data_eng.errors import MissingDataError, UsageError
+from data_eng.errors import MissingDataError
 from data_eng.params import DEFAULT_ROOT, RunParams, parse_dt, parse_symbol
 from data_eng.planner import ABSENT, PlannedStage, Planner, RawSource, Request
 from data_eng.stage import (
@@ -26,13 +26,21 @@ from data_eng.stage import (
     partition_symbol,
 )
 from data_eng.stage_order import stage_named
-from data_eng.stages.bronze import contract_selection, definitions, future_mbo, status
+from data_eng.stages.bronze import (
+    contract_selection,
+    definitions,
+    future_mbo,
+    option_mbo,
+    statistics,
+    status,
+)
 from data_eng.stages.gold import build_hud_surface_1s, build_physics_norm_calibration
 from data_eng.stages.silver.future_mbo import (
     compute_futures_surfaces_1s,
     compute_physics_bands_1s,
     compute_vacuum_surface_1s,
 )
+from data_eng.stages.silver.future_option import compute_statistics_clean
 from data_eng.stages.silver.future_option_mbo import compute_gex_surface_1s
 
 if TYPE_CHECKING:
@@ -43,7 +51,10 @@ STAGES: Final[tuple[Stage, ...]] = (
     status.STAGE,
     contract_selection.STAGE,
     future_mbo.STAGE,
+    option_mbo.STAGE,
+    statistics.STAGE,
     compute_futures_surfaces_1s.STAGE,
+    compute_statistics_clean.STAGE,
     compute_gex_surface_1s.STAGE,
     build_physics_norm_calibration.STAGE,
     compute_vacuum_surface_1s.STAGE,
@@ -51,9 +62,6 @@ STAGES: Final[tuple[Stage, ...]] = (
     build_hud_surface_1s.STAGE,
 )
 """every stage of this version, top to bottom"""
-
-OPTION_QUOTE: Final = "silver.future_option_mbo.option_quote_1s"
-"""made together with the gamma surface, and by nothing that merely fills the ladder with zeros"""
 
 
 @dataclass(frozen=True)
@@ -175,18 +183,6 @@ def recompute_outputs(
     return run(lake, dt, symbol, params, Request(outputs=outputs), stages=stages, report=report)
 
 
-def require_option_part(params: RunParams, stages: Sequence[Stage] = STAGES) -> None:
-    """The futures part runs without options only when asked to (``--no-gex``), never silently (spec 8).
-
-    Raises `UsageError` while no stage of this version reads option books.
-    """
-    if not params.no_gex and not any(OPTION_QUOTE in stage.outputs for stage in stages):
-        raise UsageError(
-            "no stage of this version computes gamma from option books, so a full run would leave it out;"
-            " add --no-gex to run the futures part alone"
-        )
-
-
 def _finished(outcome: RunReport) -> str:
     return f"finished: {', '.join(outcome.finished) or 'nothing yet'}"
 
@@ -201,7 +197,7 @@ def _run_stage(planner: Planner, stage: Stage, reason: str, reporter: Reporter) 
         params=planner.params,
         code_version=planner.code_version(stage),
         report=reporter,
-        raw=planner.catalogue() if stage.raw else None,
+        raw=planner.catalogue() if stage.raw or stage.earlier_raw else None,
         wanted=frozenset(wanted),
     )
     reporter.stage_start(stage.name)

@@ -19,7 +19,15 @@ from data_eng.errors import LakeError, MissingDataError, UsageError
 from data_eng.params import RunParams, parse_dt, parse_symbol
 from data_eng.schema import TABLES
 from data_eng.sessions import parse_session
-from data_eng.stage import SELECTION, Reporter, Stage, input_place, input_records, partition_symbol
+from data_eng.stage import (
+    SELECTION,
+    Reporter,
+    Stage,
+    earlier_raw_dt,
+    input_place,
+    input_records,
+    partition_symbol,
+)
 from data_eng.stage_order import downstream, makers_of, sort_stages, stage_named
 
 if TYPE_CHECKING:
@@ -248,6 +256,16 @@ class Planner:
         files = [dict(record) for schema in stage.raw for record in catalogue.identity(schema, self.dt)]
         return sorted(files, key=lambda record: record["name"])
 
+    def _earlier_files(self, stage: Stage) -> list[dict[str, str]] | None:
+        """The same for raw files of an earlier date; None when there is nothing to compare with."""
+        catalogue = self.catalogue() if stage.earlier_raw else None
+        if catalogue is None:
+            return None
+        before = earlier_raw_dt(stage, self.lake, catalogue, self.symbol, self.dt)
+        if before is None:
+            return []
+        return [dict(r) for schema in stage.earlier_raw for r in catalogue.identity(schema, before)]
+
     def _difference(self, stage: Stage, files: list[dict[str, str]] | None) -> str | None:
         """First difference between what is recorded and what a run would record now."""
         manifests: list[Manifest] = []
@@ -257,6 +275,9 @@ class Planner:
             manifests.append(self.lake.manifest(*self._place(dataset)))
         if files == []:
             return None  # bronze without raw files: kept
+        earlier_files = self._earlier_files(stage)
+        if earlier_files is not None:
+            files = [*(files or []), *earlier_files]
         inputs = input_records(self.lake, stage, self.symbol, self.dt, self.params)
         chosen = self.params.chosen(stage.params)
         for m in manifests:

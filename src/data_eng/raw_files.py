@@ -46,7 +46,7 @@ _LISTED: Final = 5
 """names shown in a message before it says how many more there are"""
 
 WAYS_TO_GET_DATA: Final = (
-    "put Databento's DBN files for the date there (spymaster download with DATABENTO_API_KEY), "
+    "put Databento's DBN files for the date there (dataset GLBX.MDP3, schemas mbo and definition), "
     "or make a synthetic day with spymaster simulate"
 )
 
@@ -196,6 +196,14 @@ class RawCatalogue:
     def identity(self, schema: str, dt: str) -> list[dict[str, str]]:
         """Name and sha256 of the files of (schema, dt) in reading order, as manifests record them."""
         return [{"name": f.path.name, "sha256": f.sha256} for f in self.files_for(schema, dt)]
+
+    def latest_before(self, schema: str, dt: str, days: int) -> str | None:
+        """Latest date with files of `schema` among the `days` dates before `dt`; None when there is none."""
+        if self.named:
+            return None
+        dates = [date.fromisoformat(dt) - timedelta(days=back) for back in range(1, days + 1)]
+        found = (d.isoformat() for d in dates if self.files_for(schema, d.isoformat()))
+        return next(found, None)
 
     def not_used_for(self, dt: str) -> list[IgnoredFile]:
         """Every file below the path that has no part in `dt`, with the reason, by path."""

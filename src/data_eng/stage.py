@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from data_eng.errors import LakeError, SpymasterError
@@ -79,6 +80,9 @@ class SilentReporter:
         self.warnings.append(text)
 
 
+EARLIER_DAYS: Final = 7
+"""how far back an earlier date is looked for: further than any pause of the exchange"""
+
 InputDt = Callable[["Lake", str, str, RunParams], str]
 """(lake, symbol, dt of the run, params) -> date of the partition to read; raises `MissingDataError`"""
 
@@ -99,6 +103,10 @@ class Stage:
         the module of `run` and every data_eng module it imports are always included.
     engine_pass: the outputs come from one engine pass and are accepted by readers only together.
     may_be_absent(params): True when missing raw files just skip the stage instead of stopping the run.
+    earlier: datasets of which the partition of the latest earlier date (within `EARLIER_DAYS`) is read too,
+    when
+        the lake has one; earlier_raw: DBN schemas whose raw files of such a date do instead, when it has
+        none.
     input_dt: for inputs that may be of another date than the run (a calibration), how to find that date.
     """
 
@@ -108,6 +116,8 @@ class Stage:
     inputs: tuple[str, ...] = ()
     optional_inputs: tuple[str, ...] = ()
     raw: tuple[str, ...] = ()
+    earlier: tuple[str, ...] = ()
+    earlier_raw: tuple[str, ...] = ()
     params: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     engine_pass: bool = False
@@ -154,6 +164,23 @@ def input_place(
     return dataset, where, dt if find_dt is None else find_dt(lake, where, dt, params)
 
 
+def earlier_dt(lake: Lake, dataset: str, symbol: str, dt: str) -> str | None:
+    """Latest date before `dt`, within `EARLIER_DAYS`, of which the lake holds the dataset."""
+    days = [date.fromisoformat(dt) - timedelta(days=back) for back in range(1, EARLIER_DAYS + 1)]
+    where = partition_symbol(dataset, symbol)
+    return next((d.isoformat() for d in days if lake.has(dataset, where, d.isoformat())), None)
+
+
+def earlier_raw_dt(stage: Stage, lake: Lake, catalogue: Any, symbol: str, dt: str) -> str | None:
+    """Date of the raw files that stand in for an earlier partition; None when the lake or nobody has one."""
+    if catalogue is None or not stage.earlier_raw:
+        return None
+    if any(earlier_dt(lake, dataset, symbol, dt) for dataset in stage.earlier):
+        return None
+    found: str | None = catalogue.latest_before(stage.earlier_raw[0], dt, EARLIER_DAYS)
+    return found
+
+
 def input_records(lake: Lake, stage: Stage, symbol: str, dt: str, params: RunParams) -> list[dict[str, str]]:
     """Inputs of `stage` as a manifest records them: dataset, symbol, dt and hash of each partition.
 
@@ -166,7 +193,13 @@ def input_records(lake: Lake, stage: Stage, symbol: str, dt: str, params: RunPar
             continue
         sha256 = lake.manifest(*place).sha256
         records.append({"dataset": dataset, "symbol": place[1], "dt": place[2], "manifest_sha256": sha256})
-    return sorted(records, key=lambda record: record["dataset"])
+    for dataset in stage.earlier:
+        before = earlier_dt(lake, dataset, symbol, dt)
+        if before is not None:
+            where = partition_symbol(dataset, symbol)
+            sha256 = lake.manifest(dataset, where, before).sha256
+            records.append({"dataset": dataset, "symbol": where, "dt": before, "manifest_sha256": sha256})
+    return sorted(records, key=lambda record: (record["dataset"], record["dt"]))
 
 
 def engine_run_hash(
@@ -187,6 +220,18 @@ def engine_run_hash(
         "code_version": code_version,
     }
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class InputSource:
+    """A partition that can be pickled and read in another process: (dataset, symbol, dt) of a lake."""
+
+    lake: Lake
+    place: tuple[str, str, str]
+
+    def iter_batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """One batch per row group, in file order."""
+        return self.lake.iter_batches(*self.place, columns=columns)
 
 
 @dataclass
@@ -232,6 +277,24 @@ class StageContext:
     def iter_batches(self, dataset: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Declared input, one batch per row group, in file order."""
         return self.lake.iter_batches(*self._input(dataset), columns=columns)
+
+    def source(self, dataset: str) -> InputSource:
+        """Declared input as something that another process can open."""
+        return InputSource(self.lake, self._input(dataset))
+
+    def read_earlier(self, dataset: str) -> pa.Table | None:
+        """Partition of the latest earlier date of a dataset declared in ``earlier``; None when there is
+        none."""
+        if dataset not in self.stage.earlier:
+            raise StageError(f"stage {self.stage.name} reads an earlier {dataset}, which it does not declare")
+        before = earlier_dt(self.lake, dataset, self.symbol, self.dt)
+        where = partition_symbol(dataset, self.symbol)
+        return None if before is None else self.lake.read(dataset, where, before)
+
+    @property
+    def earlier_raw_dt(self) -> str | None:
+        """Date of the raw files of ``earlier_raw`` that stand in for an earlier partition."""
+        return earlier_raw_dt(self.stage, self.lake, self.raw, self.symbol, self.dt)
 
     def writer(self, dataset: str) -> PartitionWriter:
         """Writer of a declared output; a context manager whose exit without commit leaves no trace."""

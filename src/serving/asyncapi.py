@@ -56,6 +56,16 @@ CONTROLS: Final[dict[str, dict[str, Any]]] = {
         "surfaces": {"type": "array", "items": {"enum": list(SURFACES)}},
         "schema_hash": {"type": "object", "additionalProperties": _TEXT},
         "calibration_id": _TEXT,
+        "calibration_bounds": {
+            "type": "object",
+            "description": "by metric, as they are used: q95 > q05",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["q05", "q95"],
+                "properties": {"q05": {"type": "number"}, "q95": {"type": "number"}},
+                "additionalProperties": False,
+            },
+        },
         "clock": {"enum": ["private", "shared"]},
         "resumed": _FLAG,
         "state": {

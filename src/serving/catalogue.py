@@ -79,6 +79,7 @@ def _day(lake: Lake, settings: Settings, symbol: str, dt: str) -> dict[str, Any]
         "windows": hud.row_count,
         "first_window": position(low, 0),
         "last_window": position(high, hud.row_count - 1),
+        "counters": dict(manifests["snap"].counters) if "snap" in manifests else {},
         "warnings": sorted({text for manifest in manifests.values() for text in manifest.warnings}),
         "surfaces": {
             surface.id: _surface(surface, manifests.get(surface.id), settings, symbol, dt)

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from data_eng.calibration import CALIBRATION, calibration_id, calibration_record
+from data_eng.calibration import CALIBRATION, Bounds, bounds, calibration_id, calibration_record
 from data_eng.errors import LakeError, MissingDataError
 from data_eng.instruments import tick_int
 from data_eng.lake import Lake, Manifest, WindowReader
@@ -190,8 +190,8 @@ class HudCache:
     """One day of one contract, ready to be served.
 
     window_ids: int64[n], window_end of every window, ascending by 1 s. surfaces: rows by surface id; optional
-    surfaces that the lake does not have are absent. epoch: hash of the manifests served. tick_int: price_int
-    per tick.
+    surfaces that the lake does not have are absent. epoch: hash of the manifests served. bounds: of the
+    calibration, by metric. tick_int: price_int per tick.
     """
 
     symbol: str
@@ -201,6 +201,7 @@ class HudCache:
     verified: bool
     lookahead: bool
     calibration_id: str
+    bounds: dict[str, Bounds]
     tick_int: int
     window_ids: npt.NDArray[np.int64]
     surfaces: dict[str, SurfaceRows]
@@ -375,8 +376,9 @@ class HudStreamService:
             )
         if calibration_record(self.lake.manifest(CALIBRATION, symbol, record["dt"])) != dict(record):
             raise LakeError(
-                f"{CALIBRATION} of {symbol} {record['dt']} was replaced since the scores of {dt} were made from"
-                f" it; rebuild them: spymaster run --dt {dt} --symbol {symbol} --from-stage vacuum_surface"
+                f"{CALIBRATION} of {symbol} {record['dt']} was replaced since the scores of {dt} were made"
+                f" from it; rebuild them: spymaster run --dt {dt} --symbol {symbol}"
+                " --from-stage vacuum_surface"
             )
         surfaces = {
             name: SurfaceRows(SURFACES[name], reader, self._blocks) for name, reader in readers.items()
@@ -390,6 +392,7 @@ class HudStreamService:
             verified=all(manifest.verified for manifest in manifests.values()),
             lookahead=bool(manifests["hud"].lookahead),
             calibration_id=calibration_id(record),
+            bounds=bounds(self.lake.read(CALIBRATION, symbol, record["dt"])),
             tick_int=self._tick_int(symbol, dt),
             window_ids=window_ids,
             surfaces=surfaces,

@@ -56,6 +56,11 @@ _DAY: Final = {
         "windows": {"type": "integer"},
         "first_window": _POSITION,
         "last_window": _POSITION,
+        "counters": {
+            "type": "object",
+            "description": "what the book engine counted",
+            "additionalProperties": {"type": "integer"},
+        },
         "warnings": {"type": "array", "items": {"type": "string"}},
         "surfaces": {"type": "object", "additionalProperties": _SURFACE},
     },

@@ -216,6 +216,9 @@ class _Session:
                     name: cache.surfaces[name].surface.table.schema_hash for name in self.request.surfaces
                 },
                 calibration_id=cache.calibration_id,
+                calibration_bounds={
+                    metric: {"q05": bound.lo, "q95": bound.hi} for metric, bound in cache.bounds.items()
+                },
                 clock=self.request.clock,
                 resumed=self.request.resumed,
                 state=self.state(transport),

@@ -5,8 +5,10 @@ Files are written under temporary names in the output folder and renamed at the 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
@@ -103,9 +105,11 @@ def simulate(
     target = Path(out)
     stem = f"simex-{request.span.date:%Y%m%d}"
     truth_name = f"dt={request.span.date.isoformat()}"
-    old = _allowed_to_replace(target, stem, truth_name, force=force)
     work = target / f".simex-{uuid.uuid4().hex}"
+    made: list[Path] = []
     try:
+        old = _allowed_to_replace(target, stem, truth_name, force=force)
+        made = _absent_folders(target)
         work.mkdir(parents=True)
         try:
             (work / "truth").mkdir()
@@ -114,12 +118,21 @@ def simulate(
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
-        reason = error.strerror or str(error)
+        for folder in made:
+            with contextlib.suppress(OSError):  # never made, or no longer empty
+                folder.rmdir()
+        # pyarrow's own text names a byte count and hides the reason at its end
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise SimexError(
             f"cannot write the simulated day into {target}: {reason}; nothing was left behind; "
             "choose a folder with room and write access"
         ) from error
     return SimResult(paths, target / "truth" / truth_name, meta)
+
+
+def _absent_folders(target: Path) -> list[Path]:
+    """Folders that have to be made for `target`, the innermost first."""
+    return [folder for folder in (target, *target.parents) if not folder.exists()]
 
 
 # -- the request -----------------------------------------------------------------------------------------

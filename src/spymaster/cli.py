@@ -11,7 +11,7 @@ from cyclopts import App
 from spymaster import __version__
 from spymaster.bench import bench
 from spymaster.demo import demo
-from spymaster.edge import run_app
+from spymaster.edge import EXIT_CODES, leave_pandas_out, run_app
 from spymaster.ingest import ingest
 from spymaster.inspect import inspect_file, inspect_flags
 from spymaster.lake import lake_doctor, lake_ls, lake_rm
@@ -23,10 +23,8 @@ from spymaster.verify import verify
 
 app = App(
     name="spymaster",
-    help=(
-        "Radar for futures order books: Databento MBO files in, one-second surfaces out.\n\n"
-        "Exit codes: 0 = ok, 1 = a check or a run failed, 2 = usage or missing data."
-    ),
+    help="Radar for futures order books: Databento MBO files in, one-second surfaces out.",
+    help_epilogue=EXIT_CODES,
     version=__version__,
 )
 app.command(demo)
@@ -53,6 +51,7 @@ app.command(bench)
 
 def main() -> int:
     """Entry point; returns the exit code."""
+    leave_pandas_out()
     return run_app(app)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +19,7 @@ from cyclopts import Parameter
 from data_eng.errors import UsageError
 from data_eng.params import DEFAULT_DT
 from data_eng.units import PRICES_PER_POINT, WINDOW_NS
+from spymaster.compiling import NOTE, SIMULATOR, Compilation, cold_kernels, kernels_ready, load
 from spymaster.edge import EXIT_FAILED, EXIT_OK, say, say_json
 from spymaster.options import OUTPUT, Day, LakeAt, Output
 from spymaster.report import reporter
@@ -36,8 +35,6 @@ PICTURE: Final = "radar.png"
 PICTURE_START: Final = "09:29@America/New_York"
 """a minute before the cash open"""
 PICTURE_MINUTES: Final = {"tiny": 2.0, "small": 10.0}
-OPTIONS_TOO: Final = False
-"""no stage of this version reads option books; with them the chain is played too, and --no-gex falls away"""
 SIMULATED_RAW: Final = "sim"
 OURS: Final = frozenset({SIMULATED_RAW, PICTURE, "bronze", "silver", "gold", "_staging"})
 """what a demo leaves in its lake"""
@@ -52,7 +49,8 @@ def demo(
     preset: Literal["tiny", "small"] = "small",
     output: Output = OUTPUT,
 ) -> int:
-    """Simulate half an hour of ES, run every stage and check on it, and tell and paint what happened.
+    """Simulate half an hour of ES and its options, run every stage and check, and tell and paint what
+    happened.
 
     Needs no account and no input. Everything it shows is SIMULATED: invented orders, a make-believe exchange.
 
@@ -138,46 +136,24 @@ def _play(
 ) -> tuple[str, str, list[str], list[str]]:
     """(symbol, why there is no picture, one line per check, what does not hold) of a day from nothing."""
     raw = root / SIMULATED_RAW
-    with _kernels_compiling(report):
-        _simulate(raw, report, preset, seed, options=OPTIONS_TOO)
+    with Compilation((SIMULATOR, *cold_kernels())) as compilation:
+        report.note(NOTE)
+        _simulate(raw, report, preset, seed, compilation)
+        compilation.wait()
+    kernels_ready()
 
     from data_eng import pipeline
     from data_eng.lake import Lake
     from data_eng.params import RunParams
     from data_eng.raw_files import discover
 
-    if not OPTIONS_TOO:
-        report.note("no stage of this version reads options: the future alone is played, as with --no-gex")
     opened = Lake(root)
     symbol = pipeline.resolve_symbol(opened, DEFAULT_DT, raw=lambda: discover(raw), report=report)
-    params = RunParams(no_gex=not OPTIONS_TOO)
-    pipeline.run(opened, DEFAULT_DT, symbol, params, raw=lambda: discover(raw), report=report)
+    pipeline.run(opened, DEFAULT_DT, symbol, RunParams(), raw=lambda: discover(raw), report=report)
     no_picture = _paint(root, symbol, picture_at, preset)
     report.note(no_picture or f"picture: {picture_at}")
     verdicts, failed = _check(opened, symbol, report)
     return symbol, no_picture, verdicts, failed
-
-
-@contextmanager
-def _kernels_compiling(report: EdgeReporter) -> Iterator[None]:
-    """A second process compiles the book's kernel while the simulator's is compiled here.
-
-    Each takes some 25 s of one core on a machine that has never run them, and numba cannot share a process.
-    With a filled cache the child is gone within a second. What it fails to do is done by who needs it.
-    """
-    child = subprocess.Popen(
-        [sys.executable, "-c", "import data_eng.kernels.book"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    report.note("kernels are compiled on the first run of a machine; that takes about half a minute")
-    try:
-        yield
-        child.wait()
-    finally:
-        child.kill()
-        child.wait()
 
 
 # -- where ---------------------------------------------------------------------------------------------------
@@ -228,7 +204,7 @@ def _require_ours(lake: Path) -> None:
 # -- steps ---------------------------------------------------------------------------------------------------
 
 
-def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, *, options: bool) -> None:
+def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, compilation: Compilation) -> None:
     name = f"simulate {preset}"
 
     def progress(done_s: float, total_s: float, what: str) -> None:
@@ -236,10 +212,12 @@ def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, *, option
 
     report.stage_start(name)
     begin = time.perf_counter()
-    from simex import SimexError, simulate  # compiles the simulator where no cache has it
+    compilation.wait(SIMULATOR)
+    load(SIMULATOR)
+    from simex import SimexError, simulate
 
     try:
-        result = simulate(DEFAULT_DT, preset, seed, raw, options=options, force=True, progress=progress)
+        result = simulate(DEFAULT_DT, preset, seed, raw, force=True, progress=progress)
     except SimexError as error:
         raise UsageError(str(error)) from error
     records = sum(int(file["records"]) for file in result.meta["files"].values())
@@ -249,11 +227,12 @@ def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, *, option
 def _check(lake: Lake, symbol: str, report: EdgeReporter) -> tuple[list[str], list[str]]:
     """(one line per check that was made, lines of what does not hold)."""
     from data_eng.integrity.book import check_futures_book
+    from data_eng.integrity.gex import check_gex
     from data_eng.integrity.physics import check_physics
 
     failed: list[str] = []
     verdicts: list[str] = []
-    for name, check in (("data", check_futures_book), ("physics", check_physics)):
+    for name, check in (("data", check_futures_book), ("physics", check_physics), ("gex", check_gex)):
         step = f"verify {name}"
         report.stage_start(step)
         begin = time.perf_counter()

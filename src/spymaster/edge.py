@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,8 @@ _M_ARENA_MAX = -8
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_CODES = "Exit codes: 0 = ok, 1 = a check or a run failed, 2 = usage or missing data."
+"""foot of every help text"""
 
 
 def run_app(app: App, tokens: Sequence[str] | None = None) -> int:
@@ -67,9 +70,28 @@ def _spare_address_space() -> None:
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, MALLOC_ARENAS)
 
 
+class _NoPandas(MetaPathFinder):
+    """Says that pandas is not installed."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        """None, which leaves the module to the other finders, or `ModuleNotFoundError`."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("pandas is left out of the command line", name=fullname)
+
+
+def leave_pandas_out() -> None:
+    """For a process that is only our command line: no library may load pandas.
+
+    pyarrow loads it, where it is installed, to ask whether an array it is given is a pandas object: half a
+    second, three without bytecode files, for a question that our code always answers with no.
+    """
+    sys.meta_path.insert(0, _NoPandas())
+
+
 def run_script(command: Callable[..., int]) -> NoReturn:
     """Body of a script: `command` with its own options, named after the script. Exits."""
-    app = App(name=Path(sys.argv[0]).name, version_flags=())
+    leave_pandas_out()
+    app = App(name=Path(sys.argv[0]).name, version_flags=(), help_epilogue=EXIT_CODES)
     app.default(command)
     sys.exit(run_app(app))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-from data_eng.errors import UsageError
+from data_eng.errors import MissingDataError, UsageError
+from spymaster.compiling import kernels_ready
 from spymaster.edge import EXIT_FAILED, EXIT_OK, say, say_json, size_text
 from spymaster.options import DAY, LAKE_AT, OUTPUT, Day, LakeAt, Output, Switch
 
@@ -133,9 +134,12 @@ def lake_doctor(
 
 
 def _examined(lake: LakeAt) -> list[PartitionHealth]:
+    kernels_ready()
     from data_eng.lake_health import examine
     from data_eng.pipeline import STAGES
 
+    if not lake.lake.is_dir():
+        raise MissingDataError(f"{lake.lake}: no such folder, expected a lake; name one with --lake")
     return examine(lake.open(), STAGES)
 
 

@@ -62,6 +62,9 @@ class Day:
 
     def resolve(self, lake: Lake, *, raw: RawSource | None = None, report: Reporter | None = None) -> str:
         """The contract: as named, else as selected (spec 3.5)."""
+        from spymaster.compiling import kernels_ready
+
+        kernels_ready()
         from data_eng.pipeline import resolve_symbol
 
         return resolve_symbol(lake, self.dt, self.symbol, raw=raw, report=report)
@@ -90,17 +93,19 @@ class Params:
     session: str = "full"
     """What is emitted: full, rth or HH:MM-HH:MM@zone. The book always sees the whole day."""
     no_gex: Annotated[bool, Switch] = False
-    """Run the futures part without option data."""
+    """Run the futures part without option data: gamma is zeros on the whole ladder, and says so."""
     rate: float = RISK_FREE_RATE
     """Risk-free rate per year, continuous."""
     calibration_dt: str = "same"
     """Which date's calibration the scores use: same, previous or a date."""
     strict: Annotated[bool, Switch] = False
     """Refuse a file with any record out of order, not only above 0.01 %."""
+    shards: int = 1
+    """Split the option chain by strike over so many processes; the result is the same to the byte."""
 
     def checked(self) -> RunParams:
         """As the pipeline takes them. Raises `UsageError`."""
-        return RunParams(self.session, self.no_gex, self.rate, self.calibration_dt, self.strict)
+        return RunParams(self.session, self.no_gex, self.rate, self.calibration_dt, self.strict, self.shards)
 
 
 @Parameter(name="*")

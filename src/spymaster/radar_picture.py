@@ -43,6 +43,8 @@ DEAD_ZONE: Final = 0.02
 """a lead of one side over the other below this is no lead"""
 SCORE_TOP: Final = 0.6
 """top of the score panel: fixed, so that heights compare between pictures"""
+FILLS_COVER: Final = 0.04
+"""largest share of the field that dots of trades may cover: in a busy hour they would hide price and touch"""
 WALL_LABELS: Final = 2
 """strongest walls named per side"""
 WALL_LOOKBACK: Final = 60
@@ -186,7 +188,9 @@ def _key(figure: Figure, scene: Scene) -> None:
         for lots in named:
             at = x + 32 + 120 * math.log1p(lots) / math.log1p(radar_field.FULL_DEPTH_LOTS)
             unit = " lots" if lots == named[-1] else ""
-            axes.text(at, 0.28, f"{lots:,.0f}{unit}", va="top", ha="center", fontsize=10, color=QUIET)
+            side = "left" if unit else "center"  # the words go on to the right, away from the bound before
+            at -= 8 if unit else 0
+            axes.text(at, 0.28, f"{lots:,.0f}{unit}", va="top", ha=side, fontsize=10, color=QUIET)
     wall = radar_field.ASK_RAMP[2]
     notch = np.array([wall, radar_field.NOTCH])[:, None]
     axes.imshow(notch, extent=(408, 424, 0.35, 0.95), aspect="auto", interpolation="nearest")
@@ -286,8 +290,15 @@ def _quotes_and_spot(axes: Any, scene: Scene) -> None:
 def _fills(axes: Any, scene: Scene, view: View, field: Field) -> None:
     """Dots at the level that was taken; area grows with the lots."""
     left, _ = _column_span(scene, view, field)
+    shown = [
+        (values, colour) for values, colour in ((field.buy, BUYER), (field.sell, SELLER)) if values.any()
+    ]
+    lots_shown = sum(float((radar_field.fill_lots(values[values > 0]) + 1.5).sum()) for values, _ in shown)
+    box = axes.get_window_extent()
+    room = box.width * box.height * (72.0 / axes.figure.dpi) ** 2  # points^2
     area_per_lot = 2.6 * min(1.5, max(0.25, 600 / scene.hud.num_rows))  # points^2; long views hold more dots
-    for values, colour in ((field.buy, BUYER), (field.sell, SELLER)):
+    area_per_lot = min(area_per_lot, FILLS_COVER * room / max(lots_shown, 1.0))
+    for values, colour in shown:
         row, column = np.nonzero(values)
         lots = radar_field.fill_lots(values[row, column])
         axes.scatter(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from spymaster.compiling import kernels_ready
 from spymaster.edge import say, say_json
 from spymaster.options import (
     DAY,
@@ -45,6 +46,7 @@ def run(
 
     For example:
 
+        spymaster run --dt 2026-01-06 --symbol ESH6 --raw ~/dbn
         spymaster run --dt 2026-01-06 --symbol ESH6 --raw ~/dbn --no-gex
 
     Parameters
@@ -73,7 +75,7 @@ def run_day(
 
     For example:
 
-        uv run python scripts/run_pipeline_2026_01_06.py --dt 2026-01-06 --raw ~/dbn --no-gex
+        uv run python scripts/run_pipeline_2026_01_06.py --dt 2026-01-06 --raw ~/dbn
     """
     from data_eng.planner import Request
 
@@ -91,6 +93,7 @@ def run_radar_only(*, day: Day = DAY, lake: LakeAt = LAKE_AT, output: Output = O
 
         uv run python scripts/run_radar_only.py --dt 2026-01-06 --symbol ESH6
     """
+    kernels_ready()
     from data_eng.pipeline import recompute_outputs
 
     opened = lake.open()
@@ -112,11 +115,10 @@ def _run_request(
     *,
     plan: bool = False,
 ) -> int:
+    kernels_ready()
     from data_eng import pipeline
 
     opened, chosen, source = lake.open(), params.checked(), raw.source()
-    if not request.only:
-        pipeline.require_option_part(chosen)
     with reporter(json=output.json) as report:
         symbol = day.resolve(opened, raw=None if plan else source, report=report)
         if plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Final
 
+from spymaster.compiling import kernels_ready
 from spymaster.edge import say_json
 from spymaster.options import DAY, LAKE_AT, OUTPUT, Day, LakeAt, Output
 from spymaster.report import reporter
@@ -27,6 +28,7 @@ def run_updates(*, day: Day = DAY, lake: LakeAt = LAKE_AT, output: Output = OUTP
 
         uv run python scripts/run_updates.py --dt 2026-01-06 --symbol ESH6
     """
+    kernels_ready()
     from data_eng import pipeline
     from data_eng.planner import Request
 

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from data_eng.errors import UsageError
 from data_eng.params import DEFAULT_DT
+from spymaster.compiling import SIMULATOR, Compilation, load
 from spymaster.edge import EXIT_OK, say, say_json, size_text
 from spymaster.options import OUTPUT, Output, Switch
 
@@ -67,6 +68,9 @@ def simulate(
     force:
         Replace the files of an earlier simulation in the same folder.
     """
+    with Compilation((SIMULATOR,)) as compilation:
+        compilation.wait()
+    load(SIMULATOR)
     from simex import SimexError
     from simex.day import simulate as write_day
 

@@ -59,7 +59,7 @@ def test_missing_data_names_what_was_found_and_the_ways_to_get_it(tmp_path: Path
     with pytest.raises(MissingDataError) as fault:
         discover(tmp_path).require("mbo", DT)
     sentence = str(fault.value)
-    for part in (str(tmp_path), "no mbo file", DT, "only definition", "spymaster download", "simulate"):
+    for part in (str(tmp_path), "no mbo file", DT, "only definition", "Databento's DBN files", "simulate"):
         assert part in sentence
     assert fault.value.exit_code == 2
     with pytest.raises(MissingDataError, match="no such file or folder"):

@@ -77,7 +77,7 @@ def assert_told(answer: Answer, code: int, *words: str | Path) -> None:
 def test_missing_raw_file(case: Case) -> None:
     with unchanged(case.lake):
         answer = case.run(case.folder / "nowhere.dbn.zst", "--symbol", SYMBOL)
-    assert_told(answer, 2, case.folder / "nowhere.dbn.zst", "no such file", "spymaster download")
+    assert_told(answer, 2, case.folder / "nowhere.dbn.zst", "no such file", "put Databento's DBN files")
 
 
 def test_folder_without_dbn_files(case: Case) -> None:
@@ -86,7 +86,7 @@ def test_folder_without_dbn_files(case: Case) -> None:
     (empty / "notes.txt").write_text("no market data")
     with unchanged(case.lake):
         answer = case.run(empty, "--symbol", "ESM6")
-    assert_told(answer, 2, empty, "no mbo file", DT, "notes.txt", "spymaster download")
+    assert_told(answer, 2, empty, "no mbo file", DT, "notes.txt", "put Databento's DBN files")
 
 
 @pytest.mark.parametrize("dataset", ["XNAS.ITCH", "OPRA.PILLAR"])
@@ -186,7 +186,7 @@ def test_symbol_that_is_no_symbol(case: Case, symbol: str) -> None:
 def test_date_without_data(case: Case) -> None:
     with unchanged(case.lake):
         answer = case.run(case.raw, "--symbol", SYMBOL, dt="2026-01-07")
-    assert_told(answer, 2, "2026-01-07", "2026-01-06", case.raw, "spymaster download")
+    assert_told(answer, 2, "2026-01-07", "2026-01-06", case.raw, "put Databento's DBN files")
 
 
 @pytest.mark.parametrize("dt", ["2026-02-30", "06.01.2026", "tomorrow"])

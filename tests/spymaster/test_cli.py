@@ -59,6 +59,7 @@ def test_every_verb_explains_itself_with_an_example(verb: str, spymaster: Comman
     assert answer.code == 0
     assert f"spymaster {verb}" in answer.out.split("For example:")[1]
     assert "--json" in answer.out
+    assert "Exit codes: 0 = ok, 1 = " in answer.out
 
 
 def test_the_list_of_verbs_is_the_one_tested_here() -> None:
@@ -210,6 +211,26 @@ def test_lake_doctor_names_a_damaged_partition_and_exits_with_1(
     assert [p["dataset"] for p in listed if p["health"] == "damaged"] == ["bronze.future_mbo.mbo"]
 
 
+def test_verify_says_that_a_partition_is_damaged_and_not_that_it_is_absent(
+    spymaster: Command, raw_folder: Path, tmp_path: Path
+) -> None:
+    at = ("--symbol", "ESH6", "--lake", tmp_path)
+    assert spymaster("run", *at, "--raw", raw_folder, "--no-gex").code == 0
+    (part,) = (tmp_path / "silver/future_mbo/wall_surface_1s").rglob("*.parquet")
+    part.write_bytes(part.read_bytes()[:-1])
+    answer = spymaster("verify", "data", *at)
+    assert (answer.code, answer.err.count("\n")) == (1, 1)
+    for words in ("wall_surface_1s of ESH6", "is damaged", part.name, f"--force --lake {tmp_path}"):
+        assert words in answer.err
+
+
+@pytest.mark.parametrize("verb", ["ls", "doctor"])
+def test_a_lake_that_is_not_there_is_no_healthy_lake(verb: str, spymaster: Command, tmp_path: Path) -> None:
+    answer = spymaster("lake", verb, "--lake", tmp_path / "nowhere")
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert str(tmp_path / "nowhere") in answer.err
+
+
 @pytest.mark.parametrize(
     "script", sorted(path.name for path in (REPOSITORY / "scripts").glob("*.py") if path.stem != "pins")
 )
@@ -223,3 +244,4 @@ def test_every_script_runs_from_any_directory_and_explains_itself(script: str, t
     )
     assert script in done.stdout
     assert "--dt" in done.stdout
+    assert "Exit codes: 0 = ok, 1 = " in done.stdout

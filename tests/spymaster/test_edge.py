@@ -67,3 +67,12 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
 )
 def test_sizes_read_in_powers_of_ten(size: int, text: str) -> None:
     assert size_text(size) == text
+
+
+def test_the_command_line_never_loads_pandas_which_pyarrow_would() -> None:
+    code = (
+        "import sys; from spymaster.cli import main; sys.argv = ['spymaster', '--version']; main()\n"
+        "import numpy, pyarrow; pyarrow.array(numpy.zeros(1)); print('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"

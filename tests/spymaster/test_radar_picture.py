@@ -11,10 +11,11 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="the picture is an extra: spymaster[picture]")
 
+from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
 from data_eng.schema import PLANES
-from spymaster.radar_picture import Scene, draw_radar
+from spymaster.radar_picture import FILLS_COVER, Scene, draw_radar
 from tests.data_eng.integrity import tables
 
 WINDOWS = 24
@@ -62,6 +63,18 @@ def painted() -> np.ndarray[Any, Any]:
 def test_the_same_rows_give_the_same_pixels(painted: np.ndarray[Any, Any]) -> None:
     assert painted.shape == (1200, 1920, 4)
     assert np.array_equal(painted, _pixels(_scene()))
+
+
+def test_dots_of_a_busy_stretch_leave_the_price_to_be_seen() -> None:
+    busy = [
+        bytes([0] * 580 + [255] * 40 + [0] * 581)
+    ] * WINDOWS  # each of 40 ticks taken by thousands of lots
+    figure = draw_radar(_with(_with(_scene(), "buy_fill_u8", busy), "sell_fill_u8", busy))
+    field = figure.axes[0].get_window_extent()
+    room = field.width * field.height * (72 / figure.dpi) ** 2
+    dots = [made for made in figure.axes[0].collections if isinstance(made, PathCollection)]
+    covered = sum(float(made.get_sizes().sum()) for made in dots)
+    assert 0.5 * FILLS_COVER * room < covered <= 1.001 * FILLS_COVER * room
 
 
 @pytest.mark.parametrize("plane", PLANES)

@@ -126,7 +126,25 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
         return plain_open(self, mode, *args, **options)  # type: ignore[call-overload]  # passes all on
 
     monkeypatch.setattr(Path, "open", full)
-    answer = spymaster("simulate", "--no-options", "--out", tmp_path / "out")
+    answer = spymaster("simulate", "--no-options", "--out", tmp_path / "out" / "deeper")
     assert (answer.code, answer.err.count("\n")) == (2, 1)
-    assert os.strerror(28) in answer.err
-    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
+    assert f": {os.strerror(28)}; " in answer.err
+    assert list(tmp_path.iterdir()) == [], "not even the folders that were made for it"
+
+
+def test_a_folder_that_may_not_be_looked_into_is_one_sentence(
+    spymaster: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed" / "out"
+
+    plain_exists = Path.exists
+
+    def exists(self: Path) -> bool:
+        if self == closed:
+            raise PermissionError(13, os.strerror(13), str(self))
+        return plain_exists(self)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    answer = spymaster("simulate", "--no-options", "--out", closed)
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert f": {os.strerror(13)}; " in answer.err

@@ -50,7 +50,11 @@ class Check:
             mark = "ok"
         else:
             mark = "FAIL" if self.severity == "fail" else "warn"
-        count = f"{self.failures:,} of {self.looked_at:,}" if self.failures else f"{self.looked_at:,}"
+        count = f"{self.looked_at:,}"
+        if self.failures > self.looked_at:  # too little was there, or what is missing was counted
+            count = f"{self.failures:,} findings in {count}"
+        elif self.failures:
+            count = f"{self.failures:,} of {count}"
         text = f"{mark:<5}{self.name}: {count} {self.unit}" + (f"; {self.detail}" if self.detail else "")
         return [text, *(f"       {offender}" for offender in self.offenders)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -22,6 +23,9 @@ VACUUM: Final = "silver.future_mbo.vacuum_surface_1s"
 BANDS: Final = "silver.future_mbo.physics_bands_1s"
 CONTEXT: Final = "silver.future_mbo.physics_context_1s"
 GEX: Final = "silver.future_option_mbo.gex_surface_1s"
+QUOTES: Final = "silver.future_option_mbo.option_quote_1s"
+PROFILE: Final = "silver.future_option_mbo.gex_profile_1s"
+STATISTICS_CLEAN: Final = "silver.future_option.statistics_clean"
 CALIBRATION: Final = "gold.hud.physics_norm_calibration"
 HUD: Final = "gold.hud.hud_surface_1s"
 
@@ -42,8 +46,10 @@ class ManifestFacts(Protocol):
 
 
 class TableSource(Protocol):
-    """Reading side of the lake."""
+    """Reading side of the lake; `root` is its folder, for messages."""
 
+    @property
+    def root(self) -> Path: ...
     def has(self, dataset: str, symbol: str, dt: str) -> bool: ...
     def manifest(self, dataset: str, symbol: str, dt: str) -> ManifestFacts: ...
     def read(self, dataset: str, symbol: str, dt: str, columns: Sequence[str] | None = None) -> pa.Table: ...
@@ -53,14 +59,22 @@ class TableSource(Protocol):
 
 
 def require(source: TableSource, symbol: str, dt: str, datasets: Sequence[str]) -> None:
-    """Raise `MissingDataError` (exit 2) that names every absent partition and the command that builds it."""
-    absent = [dataset for dataset in datasets if not source.has(dataset, symbol, dt)]
+    """Raise `MissingDataError` (exit 2) that names every absent partition and the command that builds it.
+
+    A partition that is there but cannot be read raises what `source.manifest` says of it: `LakeError`.
+    """
+    absent = []
+    for dataset in datasets:
+        try:
+            source.manifest(dataset, symbol, dt)
+        except MissingDataError:
+            absent.append(dataset)
     if not absent:
         return
     verb = "ingest" if all(dataset.startswith("bronze.") for dataset in absent) else "run"
     raise MissingDataError(
-        f"no partition of {', '.join(absent)} for {symbol} {dt}; build: spymaster {verb} --dt {dt}"
-        f" --symbol {symbol}"
+        f"{source.root} holds no {', '.join(absent)} for {symbol} {dt}; build: spymaster {verb} --dt {dt}"
+        f" --symbol {symbol} --lake {source.root}"
     )
 
 

@@ -12,12 +12,14 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import databento_dbn as dbn
 import numpy as np
 import pyarrow as pa
 
+from data_eng.errors import MissingDataError
 from data_eng.integrity.plain_book import PlainBook, PlainWindow, Record
 from data_eng.schema import F_FEATURES, PLANES, U_FEATURES, table
 
@@ -626,11 +628,14 @@ class MemoryLake:
     tables: dict[str, pa.Table]
     manifests: dict[str, MemoryManifest]
     batch_rows: int = 1_000
+    root: Path = Path("lake")
 
     def has(self, dataset: str, symbol: str, dt: str) -> bool:
         return dataset in self.tables and (symbol, dt) == (SYMBOL, DT)
 
     def manifest(self, dataset: str, symbol: str, dt: str) -> MemoryManifest:
+        if not self.has(dataset, symbol, dt):
+            raise MissingDataError(f"no {dataset}")
         return self.manifests[dataset]
 
     def read(self, dataset: str, symbol: str, dt: str, columns: Sequence[str] | None = None) -> pa.Table:

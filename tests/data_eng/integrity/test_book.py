@@ -471,7 +471,7 @@ def test_a_narrower_session_is_judged_on_what_it_shows() -> None:
 @pytest.mark.parametrize("dataset", [BRONZE, SNAP, WALL, RADAR, TRADES])
 def test_a_missing_partition_names_the_command_that_builds_it(dataset: str) -> None:
     with pytest.raises(
-        MissingDataError, match=rf"{dataset}.* build: spymaster (run|ingest) --dt {DT}"
+        MissingDataError, match=rf"{dataset}.* build: spymaster (run|ingest) --dt {DT} .*--lake lake$"
     ) as caught:
         report(book_lake().without(dataset))
     assert caught.value.exit_code == 2

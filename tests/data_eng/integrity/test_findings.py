@@ -46,6 +46,10 @@ def test_lines_name_what_was_seen_the_offenders_the_counters_and_the_verdict() -
     assert lines[-1] == "FAIL: 1 of 2 checks: depth"
 
 
+def test_more_findings_than_things_looked_at_do_not_read_as_a_share() -> None:
+    assert Check("enough", 0, "windows", 2).lines == ["FAIL enough: 2 findings in 0 windows"]
+
+
 def test_json_is_complete_and_deterministic() -> None:
     report = made(Check("depth", 9, "rows", 1, ("row 3",)))
     loaded = json.loads(report.to_json())

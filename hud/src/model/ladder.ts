@@ -1,0 +1,163 @@
+/**
+ * The ladder's numbers, rolled up from rows of wall_surface_1s: never from the planes.
+ *
+ * A second is kept as columns sorted by side and price, as the wall stores them. A level without a row holds
+ * nothing. A second that is not held is unknown: a change over it is NaN, and sums say over how many seconds they run.
+ */
+import type { Ticks } from '../units/price';
+import type { WindowNo } from '../units/time';
+
+export const CHANGE_SECONDS = 5;
+export const FLOW_SECONDS = 30;
+
+/** Wall rows of one window, in the order of the table: asks by price, then bids by price. */
+export interface WallSecond {
+  readonly window: WindowNo;
+  /** Rows [0, askRows) are asks, the rest bids; ticks rise inside each. */
+  readonly askRows: number;
+  readonly ticks: Float64Array;
+  readonly start: Float64Array;
+  readonly end: Float64Array;
+  readonly rest: Float64Array;
+  readonly add: Float64Array;
+  readonly pull: Float64Array;
+  readonly pullRest: Float64Array;
+  readonly fill: Float64Array;
+}
+
+export const SIDES = ['bid', 'ask'] as const;
+export type Side = (typeof SIDES)[number];
+
+/** First row of [lo, hi) whose ticks are >= `ticks`. */
+function lowerBound(values: Float64Array, lo: number, hi: number, ticks: number): number {
+  while (lo < hi) {
+    const middle = (lo + hi) >> 1;
+    if (values[middle]! < ticks) lo = middle + 1;
+    else hi = middle;
+  }
+  return lo;
+}
+
+function rowsOf(second: WallSecond, side: Side): readonly [number, number] {
+  return side === 'ask' ? [0, second.askRows] : [second.askRows, second.ticks.length];
+}
+
+/** Row of a level, -1 when the second has none. */
+export function rowAt(second: WallSecond, side: Side, ticks: number): number {
+  const [lo, hi] = rowsOf(second, side);
+  const row = lowerBound(second.ticks, lo, hi, ticks);
+  return row < hi && second.ticks[row] === ticks ? row : -1;
+}
+
+/** One rung: `groupTicks` prices from `lowTicks` up. */
+export interface Rung {
+  readonly lowTicks: Ticks;
+  readonly bidQty: number;
+  readonly askQty: number;
+  /** Change of bid and ask lots together against 5 s before; NaN when that second is not held. */
+  readonly changeQty: number;
+  readonly pulledQty: number;
+  readonly addedQty: number;
+}
+
+export interface LadderRungs {
+  readonly window: WindowNo;
+  readonly groupTicks: number;
+  /** From the lowest price up, without a gap. */
+  readonly rungs: readonly Rung[];
+  /** Seconds the sums run over: 30, or fewer right after the page was opened or data were missing. */
+  readonly flowSeconds: number;
+}
+
+/** Prices per rung, so that a rung is at least `minPx` high: 1, 2, 4 ticks, then whole points. */
+export function groupTicksFor(pxPerTick: number, minPx: number, ticksPerPoint = 4): number {
+  for (const ticks of [1, 2, ticksPerPoint, 2 * ticksPerPoint, 5 * ticksPerPoint, 10 * ticksPerPoint, 20 * ticksPerPoint]) {
+    if (ticks * pxPerTick >= minPx) return ticks;
+  }
+  return 50 * ticksPerPoint;
+}
+
+/** The last seconds of the wall, newest wins; whatever is older than the flow needs is dropped. */
+export class WallSeconds {
+  private readonly held = new Map<WindowNo, WallSecond>();
+
+  clear(): void {
+    this.held.clear();
+  }
+
+  get(window: WindowNo): WallSecond | undefined {
+    return this.held.get(window);
+  }
+
+  add(second: WallSecond): void {
+    this.held.set(second.window, second);
+  }
+
+  /** Drop what no ladder at `window` needs. */
+  keepFor(window: WindowNo): void {
+    for (const held of this.held.keys()) {
+      if (held > window || held <= window - FLOW_SECONDS - 1) this.held.delete(held);
+    }
+  }
+
+  /** Windows of (window - 30, window] that are not held, as the range to ask for; null when all are there. */
+  missing(window: WindowNo): { readonly after: WindowNo; readonly to: WindowNo } | null {
+    for (let w = window - FLOW_SECONDS + 1; w <= window; w++) {
+      if (!this.held.has(w as WindowNo)) return { after: (w - 1) as WindowNo, to: window };
+    }
+    return null;
+  }
+
+  /** Newest window held at or before `window`; NaN when none is. */
+  newest(window: WindowNo): WindowNo {
+    let best = Number.NaN;
+    for (const held of this.held.keys()) if (held <= window && !(held <= best)) best = held;
+    return best as WindowNo;
+  }
+
+  /** Rungs that cover [lowTicks, highTicks] as of `window`; null when that second is not held. */
+  rungs(window: WindowNo, lowTicks: number, highTicks: number, groupTicks: number): LadderRungs | null {
+    const now = this.held.get(window);
+    if (now === undefined) return null;
+    const first = Math.floor(lowTicks / groupTicks) * groupTicks;
+    const count = Math.floor((highTicks - first) / groupTicks) + 1;
+    const top = first + count * groupTicks;
+    const each = (second: WallSecond, side: Side, visit: (rung: number, row: number) => void): void => {
+      const [lo, hi] = rowsOf(second, side);
+      for (let row = lowerBound(second.ticks, lo, hi, first); row < hi && second.ticks[row]! < top; row++) {
+        visit(Math.floor((second.ticks[row]! - first) / groupTicks), row);
+      }
+    };
+    const bid = new Float64Array(count);
+    const ask = new Float64Array(count);
+    each(now, 'bid', (rung, row) => { bid[rung]! += now.end[row]!; });
+    each(now, 'ask', (rung, row) => { ask[rung]! += now.end[row]!; });
+
+    const before = this.held.get((window - CHANGE_SECONDS) as WindowNo);
+    const change = new Float64Array(count).fill(before === undefined ? Number.NaN : 0);
+    if (before !== undefined) {
+      for (let rung = 0; rung < count; rung++) change[rung] = bid[rung]! + ask[rung]!;
+      for (const side of SIDES) each(before, side, (rung, row) => { change[rung]! -= before.end[row]!; });
+    }
+
+    const pulled = new Float64Array(count);
+    const added = new Float64Array(count);
+    let flowSeconds = 0;
+    for (let w = window; w > window - FLOW_SECONDS; w--) {
+      const second = this.held.get(w as WindowNo);
+      if (second === undefined) continue;
+      flowSeconds++;
+      for (const side of SIDES) {
+        each(second, side, (rung, row) => {
+          pulled[rung]! += second.pull[row]!;
+          added[rung]! += second.add[row]!;
+        });
+      }
+    }
+    const rungs = Array.from({ length: count }, (_, i): Rung => ({
+      lowTicks: (first + i * groupTicks) as Ticks,
+      bidQty: bid[i]!, askQty: ask[i]!, changeQty: change[i]!, pulledQty: pulled[i]!, addedQty: added[i]!,
+    }));
+    return { window, groupTicks, rungs, flowSeconds };
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * What the score panel shows, as arithmetic over the history (spec 10, Scores).
+ *
+ * One-second scores are noise to the eye, so a reading has four parts: the exponential mean that a bar shows, the
+ * raw value of the second as its ghost, the running median of the half hour, and the deviation of the mean from
+ * that median with a dead zone. Everything is a function of windows up to the one asked for: a seek gives the same
+ * reading as a replay.
+ */
+import type { WindowNo } from '../units/time';
+import {
+  BANDS, DIRECTIONS, HISTORY_WINDOWS, PHASES, PHASE_OPEN, PRESENT, WINDOW_VALID,
+  type Band, type Direction, type HistoryView, type ScoreName,
+} from './history';
+
+/** Time constant of the exponential mean, seconds. */
+export const SMOOTHING_SECONDS = 7;
+/** Windows the mean looks back: what is older weighs less than 0.1 % together. */
+export const SMOOTHING_WINDOWS = 7 * SMOOTHING_SECONDS;
+/** A deviation smaller than this is shown as none. */
+export const DEAD_ZONE = 0.02;
+/** A deviation that fills a bar. Fixed, so that equal bars mean equal deviations all day. */
+export const FULL_DEVIATION = 0.25;
+/** Scores are stale when the last trade is older than this. */
+export const STALE_TRADE_SECONDS = 5;
+/** Fewer valid seconds than this give no median. */
+export const MEDIAN_MIN_WINDOWS = 60;
+
+/** Shares of a band's ease (spec 5.5). */
+export const EASE = { vacuum: 0.5, erosion: 0.35, wall: 0.15 } as const;
+
+export interface Reading {
+  /** Value of the second, NaN when there is none. */
+  readonly raw: number;
+  /** Exponential mean over the valid seconds up to it, NaN when there is none. */
+  readonly mean: number;
+  /** Median of the valid seconds held, up to it; NaN with fewer than a minute of them. */
+  readonly median: number;
+  /** mean - median, drawn towards 0 by the dead zone; NaN without both. */
+  readonly deviation: number;
+}
+
+/** Value of a slot. */
+export type Column = (slot: number) => number;
+
+/** Ease of a band from its three components (spec 5.5). */
+export function easeOf(strength: number, erosion: number, vacuum: number): number {
+  return EASE.vacuum * vacuum + EASE.erosion * erosion + EASE.wall * (1 - strength);
+}
+
+/** Column of the ease of one band. */
+export function easeColumn(history: HistoryView, direction: Direction, band: Band): Column {
+  const strength = history.bands[`${direction}_${band}_wall_strength_norm`];
+  const erosion = history.bands[`${direction}_${band}_wall_erosion_norm`];
+  const vacuum = history.bands[`${direction}_${band}_vacuum_norm`];
+  return (slot) => easeOf(strength[slot]!, erosion[slot]!, vacuum[slot]!);
+}
+
+/** Column of one stored score. */
+export function scoreColumn(history: HistoryView, name: ScoreName): Column {
+  const values = history.scores[name];
+  return (slot) => values[slot]!;
+}
+
+/** above - below: > 0 when up is easier than down. */
+export function tugColumn(history: HistoryView): Column {
+  const { above_score: above, below_score: below } = history.scores;
+  return (slot) => above[slot]! - below[slot]!;
+}
+
+/** Towards 0 by the dead zone: continuous, so that a bar does not jump when it leaves the zone. */
+export function withDeadZone(deviation: number, zone = DEAD_ZONE): number {
+  return Number.isNaN(deviation) ? deviation : Math.sign(deviation) * Math.max(0, Math.abs(deviation) - zone);
+}
+
+function isValid(history: HistoryView, slot: number): boolean {
+  return slot >= 0 && (history.flags[slot]! & (PRESENT | WINDOW_VALID)) === (PRESENT | WINDOW_VALID);
+}
+
+/** Exponential mean over the valid windows up to `window`; NaN when none of them is valid. */
+export function smoothed(history: HistoryView, column: Column, window: WindowNo): number {
+  const decay = Math.exp(-1 / SMOOTHING_SECONDS);
+  let sum = 0;
+  let weights = 0;
+  let weight = 1;
+  for (let back = 0; back < SMOOTHING_WINDOWS; back++, weight *= decay) {
+    const slot = history.slotOf((window - back) as WindowNo);
+    if (!isValid(history, slot)) continue;
+    sum += weight * column(slot);
+    weights += weight;
+  }
+  return weights > 0 ? sum / weights : Number.NaN;
+}
+
+const scratch = new Float64Array(HISTORY_WINDOWS);
+
+/** Median of the valid windows held up to `window`; NaN with fewer than a minute of them. */
+export function runningMedian(history: HistoryView, column: Column, window: WindowNo): number {
+  let count = 0;
+  for (let back = 0; back < HISTORY_WINDOWS; back++) {
+    const slot = history.slotOf((window - back) as WindowNo);
+    if (isValid(history, slot)) scratch[count++] = column(slot);
+  }
+  if (count < MEDIAN_MIN_WINDOWS) return Number.NaN;
+  const values = scratch.subarray(0, count).sort();
+  const middle = count >> 1;
+  return count % 2 === 1 ? values[middle]! : (values[middle - 1]! + values[middle]!) / 2;
+}
+
+/** Reading of one column at `window`; `median` from a cache, or made here. */
+export function readingAt(
+  history: HistoryView, column: Column, window: WindowNo, median = runningMedian(history, column, window),
+): Reading {
+  const slot = history.slotOf(window);
+  const mean = smoothed(history, column, window);
+  return {
+    raw: isValid(history, slot) ? column(slot) : Number.NaN,
+    mean,
+    median,
+    deviation: withDeadZone(mean - median),
+  };
+}
+
+/** Seconds since the last window with a trade, the window itself counting 0; NaN when none is held. */
+export function secondsSinceTrade(history: HistoryView, window: WindowNo): number {
+  for (let back = 0; back < HISTORY_WINDOWS; back++) {
+    const slot = history.slotOf((window - back) as WindowNo);
+    if (slot >= 0 && history.buyQty[slot]! + history.sellQty[slot]! > 0) return back;
+  }
+  return Number.NaN;
+}
+
+/** Why the scores of a window do not speak of a trading market; null when they do. */
+export function staleReason(history: HistoryView, window: WindowNo): string | null {
+  const slot = history.slotOf(window);
+  if (slot < 0) return 'no data for this second';
+  const phase = history.phase[slot]!;
+  if (phase !== PHASE_OPEN) return `the market is ${(PHASES[phase] ?? 'in an unknown phase').replace('_', '-')}`;
+  if (!isValid(history, slot)) return 'the second is invalid';
+  // a trade in the window k seconds ago is more than k and at most k + 1 seconds old
+  const since = secondsSinceTrade(history, window);
+  if (Number.isNaN(since)) return 'no trade in the half hour shown';
+  if (since >= STALE_TRADE_SECONDS) return `last trade ${since} s ago`;
+  return null;
+}
+
+/** All readings of the panel, keyed by what they are of. */
+export interface ScoreReadings {
+  readonly window: WindowNo;
+  readonly stale: string | null;
+  readonly tug: Reading;
+  readonly above: Reading;
+  readonly below: Reading;
+  readonly aboveTouch: Reading;
+  readonly belowTouch: Reading;
+  readonly bands: Readonly<Record<Direction, Readonly<Record<Band, Reading>>>>;
+}
+
+/** Medians are taken anew after so many windows: in between they move by less than a bar can show. */
+export const MEDIAN_EVERY_WINDOWS = 10;
+
+/** Keeps medians between seconds, so that a second costs a few sums. */
+export class ScoreReader {
+  private medians = new Map<string, number>();
+  private mediansAt = Number.NaN;
+
+  readingsAt(history: HistoryView, window: WindowNo): ScoreReadings {
+    const age = window - this.mediansAt;
+    if (!(age >= 0 && age < MEDIAN_EVERY_WINDOWS)) {
+      this.medians.clear();
+      this.mediansAt = window;
+    }
+    const read = (key: string, column: Column): Reading => {
+      let median = this.medians.get(key);
+      if (median === undefined) {
+        median = runningMedian(history, column, window);
+        this.medians.set(key, median);
+      }
+      return readingAt(history, column, window, median);
+    };
+    const perBand = (direction: Direction): Record<Band, Reading> => Object.fromEntries(
+      BANDS.map((band) => [band, read(`${direction}_${band}`, easeColumn(history, direction, band))]),
+    ) as Record<Band, Reading>;
+    return {
+      window,
+      stale: staleReason(history, window),
+      tug: read('tug', tugColumn(history)),
+      above: read('above', scoreColumn(history, 'above_score')),
+      below: read('below', scoreColumn(history, 'below_score')),
+      aboveTouch: read('above_touch', scoreColumn(history, 'above_touch_score')),
+      belowTouch: read('below_touch', scoreColumn(history, 'below_touch_score')),
+      bands: Object.fromEntries(DIRECTIONS.map((d) => [d, perBand(d)])) as Record<Direction, Record<Band, Reading>>,
+    };
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * What lies over the field: trades, best prices, spot and mid, VWAP, reference levels; and, on a canvas above, the
+ * crosshair and the measuring tool. Lines and dots are drawn by the 2d canvas with either field renderer, so they
+ * are the same pixels by construction.
+ */
+import { BOOK_VALID, HISTORY_WINDOWS, History, PRESENT, type HistoryView } from '../model/history';
+import { HUD_ROWS, SPOT_ROW, lotsOfFillByte } from '../model/planes';
+import type { Snapshot } from '../model/snapshot';
+import type { ViewportView } from '../model/viewport';
+import type { WindowNo } from '../units/time';
+import { COLOURS, css } from './palette';
+import type { Rgb } from './look';
+import { wrap } from './torus';
+
+/** Radius of a trade dot: its area grows with the lots; CSS pixels at one lot, and at most. */
+const DOT_AT_ONE_LOT = 0.42;
+const DOT_LEAST = 0.7;
+const DOT_MOST = 12;
+const FILL_LOTS = Float64Array.from({ length: 256 }, (_, u8) => lotsOfFillByte(u8));
+
+/** Radius in CSS pixels of a dot of that many lots. */
+export function dotRadius(lots: number): number {
+  return Math.min(DOT_MOST, Math.max(DOT_LEAST, DOT_AT_ONE_LOT * Math.sqrt(lots)));
+}
+
+/** Windows from first to last, both meant. */
+export interface WindowRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** CSS pixels ahead of the head in which the names of levels stand. */
+const LABEL_ROOM = 54;
+
+/** First and last window that is held and lies in the view, one more on each side. */
+export function visibleWindows(view: ViewportView, history: HistoryView): WindowRange {
+  if (history.isEmpty) return { first: 0, last: -1 };
+  return {
+    first: Math.max(history.oldest, Math.floor(view.leftSecond)),
+    last: Math.min(history.head, Math.ceil(view.rightSecond) + 1),
+  };
+}
+
+/** Dots by colour and radius, painted once and then copied: a busy half hour has thousands. */
+class DotSprites {
+  private readonly sprites = new Map<string, HTMLCanvasElement>();
+
+  get(color: Rgb, radiusPx: number): HTMLCanvasElement {
+    const radius = Math.max(0.5, Math.round(radiusPx * 2) / 2);
+    const key = `${color.join()}/${radius}`;
+    let sprite = this.sprites.get(key);
+    if (!sprite) {
+      sprite = document.createElement('canvas');
+      sprite.width = sprite.height = Math.ceil(radius * 2) + 4;
+      const context = sprite.getContext('2d')!;
+      const middle = sprite.width / 2;
+      context.beginPath();
+      context.arc(middle, middle, radius, 0, 2 * Math.PI);
+      context.fillStyle = css(color, radius < 2 ? 0.75 : 0.6);
+      context.fill();
+      if (radius >= 3) {
+        // a rim keeps dots apart that lie on one another
+        context.lineWidth = 1;
+        context.strokeStyle = css([8, 12, 16], 0.6);
+        context.stroke();
+      }
+      this.sprites.set(key, sprite);
+    }
+    return sprite;
+  }
+}
+
+/** What the overlay last drew, as far as it decides whether the picture may be moved instead of drawn again. */
+interface Drawn {
+  readonly key: string;
+  readonly leftPx: number;
+  readonly topPx: number;
+  readonly head: number;
+  readonly day: Snapshot['day'];
+  readonly levels: Snapshot['levels'];
+}
+
+export class Overlay {
+  private readonly dots = new DotSprites();
+  private drawn: Drawn | null = null;
+
+  /**
+   * Everything that moves with the data. A second more moves the picture and draws its right end only.
+   * @param jumped the history changed otherwise than by later seconds
+   */
+  draw(context: CanvasRenderingContext2D, state: Snapshot, jumped: boolean): void {
+    const { viewport: view, history, settings } = state;
+    const now: Drawn = {
+      key: [
+        view.widthPx, view.heightPx, view.dpr, view.pxPerTick, view.pxPerSecond, view.followTime, settings.palette,
+        settings.roomSeconds, ...Object.values(settings.layers),
+      ].join(),
+      leftPx: view.leftPx, topPx: view.topPx, head: history.head, day: state.day, levels: state.levels,
+    };
+    const from = jumped ? 0 : this.unchangedUpTo(now, view);
+    this.drawn = now;
+    if (from >= view.widthPx) return;
+    context.save();
+    if (from > 0) {
+      context.beginPath();
+      context.rect(from, 0, view.widthPx - from, view.heightPx);
+      context.clip();
+    }
+    context.clearRect(from, 0, view.widthPx - from, view.heightPx);
+    this.drawLayers(context, state, from);
+    context.restore();
+  }
+
+  /** Moves what can be kept; the x from which it has to be drawn, 0 for all of it. */
+  private unchangedUpTo(now: Drawn, view: ViewportView): number {
+    const { drawn } = this;
+    if (!drawn || drawn.key !== now.key || drawn.topPx !== now.topPx || drawn.day !== now.day || drawn.levels !== now.levels) return 0;
+    const moved = now.leftPx - drawn.leftPx;
+    if (moved === 0 && drawn.head === now.head) return view.widthPx;
+    const border = Math.floor((drawn.head * view.pxPerSecond - now.leftPx) - (DOT_MOST + 6) * view.dpr - 2 / view.pxPerSecond);
+    const room = (view.rightSecond - now.head) * view.pxPerSecond;
+    if (!view.followTime || moved < 0 || !(now.head > drawn.head) || border < moved || room < LABEL_ROOM * view.dpr) return 0;
+    this.scroll?.(moved);
+    return this.scroll ? border : 0;
+  }
+
+  /** Moves the overlay's pixels to the left; set by whoever owns the canvas. */
+  scroll: ((byPx: number) => void) | null = null;
+
+  private drawLayers(context: CanvasRenderingContext2D, state: Snapshot, from: number): void {
+    const { viewport: view, history, settings } = state;
+    const { layers } = settings;
+    const colours = COLOURS[settings.palette];
+    const range = visibleWindows(view, history);
+    const reach = (DOT_MOST + 4) * view.dpr;
+    const first = Math.max(range.first, Math.floor((view.leftPx + from - reach) / view.pxPerSecond) - 1);
+    const part = { first, last: range.last };
+    if (layers.levels > 0) this.drawLevels(context, state);
+    if (layers.vwap > 0) this.drawVwap(context, state, colours.vwap, part);
+    if (layers.bestPrices > 0) {
+      context.globalAlpha = 0.8 * layers.bestPrices;
+      this.drawSteps(context, view, history, history.bestAsk, css(colours.bestAsk), view.dpr, part);
+      this.drawSteps(context, view, history, history.bestBid, css(colours.bestBid), view.dpr, part);
+    }
+    if (layers.trades > 0) {
+      context.globalAlpha = layers.trades;
+      this.drawTrades(context, view, history, history.planes.buy_fill_u8, colours.buyTrade, part);
+      this.drawTrades(context, view, history, history.planes.sell_fill_u8, colours.sellTrade, part);
+    }
+    if (layers.spot > 0) {
+      // the last trade bounces between bid and ask; the eye follows the mid, the bounce stays faint behind it
+      context.globalAlpha = 0.35 * layers.spot;
+      this.drawSteps(context, view, history, history.spot, '#fff', view.dpr, part);
+      context.globalAlpha = layers.spot;
+      this.drawSteps(context, view, history, history.mid, '#fff', 1.5 * view.dpr, part);
+    }
+    context.globalAlpha = 1;
+  }
+
+  /** Crosshair and measuring tool, on a canvas of their own. */
+  drawCursor(context: CanvasRenderingContext2D, state: Snapshot): void {
+    const { viewport: view, cursor, measure } = state;
+    const { dpr } = view;
+    context.clearRect(0, 0, view.widthPx, view.heightPx);
+    if (state.settings.layers.spot > 0) this.drawHead(context, view, state.history);
+    if (measure) {
+      const x0 = view.xOfSecond(measure.from.window) * dpr;
+      const x1 = view.xOfSecond(measure.to.window) * dpr;
+      const y0 = view.yOfTicks(measure.from.ticks) * dpr;
+      const y1 = view.yOfTicks(measure.to.ticks) * dpr;
+      context.fillStyle = 'rgb(140 190 255 / 0.14)';
+      context.fillRect(Math.min(x0, x1), Math.min(y0, y1), Math.abs(x1 - x0), Math.abs(y1 - y0));
+      context.strokeStyle = 'rgb(170 210 255 / 0.9)';
+      context.lineWidth = dpr;
+      context.strokeRect(Math.min(x0, x1), Math.min(y0, y1), Math.abs(x1 - x0), Math.abs(y1 - y0));
+    }
+    if (cursor) {
+      // on the middle of the cell, so that it says which tick and second it reads
+      const x = Math.round(view.xOfSecond(cursor.window - 0.5) * dpr) + 0.5;
+      const y = Math.round(view.yOfTicks(cursor.ticks) * dpr) + 0.5;
+      context.strokeStyle = 'rgb(226 234 244 / 0.55)';
+      context.lineWidth = 1;
+      context.setLineDash([4 * dpr, 4 * dpr]);
+      context.beginPath();
+      context.moveTo(x, 0);
+      context.lineTo(x, view.heightPx);
+      context.moveTo(0, y);
+      context.lineTo(view.widthPx, y);
+      context.stroke();
+      context.setLineDash([]);
+    }
+  }
+
+  /** A step line through a column of ticks; broken where there is no price or the book is not valid. */
+  private drawSteps(
+    context: CanvasRenderingContext2D, view: ViewportView, history: HistoryView, ticks: Float64Array, color: string, width: number,
+    { first, last }: WindowRange,
+  ): void {
+    context.strokeStyle = color;
+    context.lineWidth = width;
+    context.lineJoin = 'round';
+    context.beginPath();
+    let open = false;
+    let lastY = Number.NaN;
+    for (let w = first; w <= last; w++) {
+      const slot = History.slot(w as WindowNo);
+      const value = ticks[slot]!;
+      if (Number.isNaN(value) || (history.flags[slot]! & (PRESENT | BOOK_VALID)) !== (PRESENT | BOOK_VALID)) {
+        open = false;
+        continue;
+      }
+      const x0 = (w - 1) * view.pxPerSecond - view.leftPx;
+      const y = Math.round(-value * view.pxPerTick - view.topPx) + 0.5;
+      if (!open) context.moveTo(x0, y);
+      else if (y !== lastY) {
+        context.lineTo(x0, lastY);
+        context.lineTo(x0, y);
+      }
+      context.lineTo(x0 + view.pxPerSecond, y);
+      open = true;
+      lastY = y;
+    }
+    context.stroke();
+  }
+
+  /** The newest second: a dot at spot, so that the eye finds "now". */
+  private drawHead(context: CanvasRenderingContext2D, view: ViewportView, history: HistoryView): void {
+    const slot = history.slotOf(history.head);
+    if (slot < 0 || Number.isNaN(history.spot[slot]!)) return;
+    const x = view.xOfSecond(history.head) * view.dpr;
+    const y = view.yOfTicks(history.spot[slot]!) * view.dpr;
+    context.fillStyle = 'rgb(255 255 255 / 0.22)';
+    context.beginPath();
+    context.arc(x, y, 6 * view.dpr, 0, 2 * Math.PI);
+    context.fill();
+    context.fillStyle = '#fff';
+    context.beginPath();
+    context.arc(x, y, 2.6 * view.dpr, 0, 2 * Math.PI);
+    context.fill();
+  }
+
+  private drawTrades(
+    context: CanvasRenderingContext2D, view: ViewportView, history: HistoryView, plane: Uint8Array, color: Rgb, { first, last }: WindowRange,
+  ): void {
+    // several seconds in a pixel: the largest fill of each tick stands for them
+    const together = Math.max(1, Math.floor(1 / view.pxPerSecond));
+    const highest = Math.ceil(view.topTicks) + 1;
+    const lowest = Math.floor(view.bottomTicks) - 1;
+    for (let w = first - (first % together); w <= last; w += together) {
+      const most = new Map<number, number>();
+      for (let k = w; k < w + together && k <= last; k++) {
+        const slot = (k % HISTORY_WINDOWS);
+        const spot = history.spot[slot]!;
+        if (!(history.flags[slot]! & PRESENT) || Number.isNaN(spot)) continue;
+        const base = Math.round(spot) - SPOT_ROW;
+        const from = Math.max(0, lowest - base);
+        const to = Math.min(HUD_ROWS - 1, highest - base);
+        const row0 = slot * HUD_ROWS;
+        for (let row = from; row <= to; row++) {
+          const u8 = plane[row0 + row]!;
+          if (u8 !== 0 && u8 > (most.get(base + row) ?? 0)) most.set(base + row, u8);
+        }
+      }
+      const x = (w - 1 + together / 2) * view.pxPerSecond - view.leftPx;
+      for (const [tick, u8] of most) {
+        const sprite = this.dots.get(color, dotRadius(FILL_LOTS[u8]!) * view.dpr);
+        const y = -tick * view.pxPerTick - view.topPx;
+        context.drawImage(sprite, Math.round(x - sprite.width / 2), Math.round(y - sprite.height / 2));
+      }
+    }
+  }
+
+  private drawVwap(context: CanvasRenderingContext2D, state: Snapshot, color: Rgb, { first, last }: WindowRange): void {
+    const { viewport: view, history, day, settings } = state;
+    if (!day || history.isEmpty) return;
+    context.globalAlpha = 0.75 * settings.layers.vwap;
+    context.strokeStyle = css(color);
+    context.lineWidth = 1.25 * view.dpr;
+    context.beginPath();
+    let open = false;
+    for (let w = first; w <= last; w++) {
+      const value = day.vwap[w - day.firstWindow] ?? Number.NaN;
+      if (Number.isNaN(value)) { open = false; continue; }
+      const x = (w - 0.5) * view.pxPerSecond - view.leftPx;
+      const y = -value * view.pxPerTick - view.topPx;
+      if (open) context.lineTo(x, y); else context.moveTo(x, y);
+      open = true;
+    }
+    context.stroke();
+  }
+
+  /** Reference levels, each from the second on in which it is known. */
+  private drawLevels(context: CanvasRenderingContext2D, state: Snapshot): void {
+    const { viewport: view, history, levels, settings } = state;
+    const head = history.isEmpty ? -Infinity : history.head;
+    context.strokeStyle = 'rgb(196 206 220)';
+    context.fillStyle = 'rgb(196 206 220)';
+    context.lineWidth = view.dpr;
+    context.font = `${11 * view.dpr}px system-ui, sans-serif`;
+    context.textBaseline = 'bottom';
+    context.textAlign = 'right';
+    for (const level of levels) {
+      if (level.unavailable !== null || level.knownFrom > head) continue;
+      const y = Math.round(-level.ticks * view.pxPerTick - view.topPx) + 0.5;
+      if (y < 0 || y > view.heightPx) continue;
+      const from = Number.isNaN(level.knownFrom) ? 0 : Math.max(0, view.xOfSecond(level.knownFrom) * view.dpr);
+      context.globalAlpha = 0.5 * settings.layers.levels;
+      context.setLineDash([2 * view.dpr, 3 * view.dpr]);
+      context.lineDashOffset = wrap(view.leftPx + Math.round(from), 5 * view.dpr);
+      context.beginPath();
+      context.moveTo(Math.round(from), y);
+      context.lineTo(view.widthPx, y);
+      context.stroke();
+      context.globalAlpha = 0.85 * settings.layers.levels;
+      context.fillText(level.name, view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
+    }
+    context.setLineDash([]);
+  }
+}

@@ -1,0 +1,81 @@
+/** Small help for making elements; text only, never HTML from data. */
+
+type Attributes = Readonly<Record<string, string | boolean | ((event: Event) => void)>>;
+
+/** A function under `onclick` and the like is a listener, `true` a bare attribute, `false` none; null children are left out. */
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K, attributes: Attributes = {}, ...children: readonly (Node | string | null)[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === 'function') made.addEventListener(name.slice(2), value);
+    else if (value === true) made.setAttribute(name, '');
+    else if (value !== false) made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+/** Set the text only when it changed, so that nothing is laid out for nothing. */
+export function setText(node: HTMLElement, text: string): void {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function setClass(node: HTMLElement, name: string, on: boolean): void {
+  if (node.classList.contains(name) !== on) node.classList.toggle(name, on);
+}
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+/** An icon of 16 x 16 from one path. */
+export function icon(path: string): SVGSVGElement {
+  const svg = document.createElementNS(SVG, 'svg');
+  svg.setAttribute('viewBox', '0 0 16 16');
+  svg.setAttribute('aria-hidden', 'true');
+  const line = document.createElementNS(SVG, 'path');
+  line.setAttribute('d', path);
+  svg.append(line);
+  return svg;
+}
+
+/** A canvas that fills its host at device resolution; `fit` returns its size in CSS pixels, null while hidden. */
+export class FittedCanvas {
+  readonly canvas = document.createElement('canvas');
+  readonly context: CanvasRenderingContext2D;
+  /** Goes up with every change of the host's size: a key for what depends on it. */
+  generation = 0;
+  private width = 0;
+  private height = 0;
+
+  constructor(private readonly host: HTMLElement) {
+    const context = this.canvas.getContext('2d');
+    if (!context) throw new Error('the browser gives no 2d canvas; the picture cannot be drawn');
+    this.context = context;
+    host.append(this.canvas);
+    // observed, not asked for in every frame: asking makes the browser lay the page out again at once
+    new ResizeObserver(() => this.measure()).observe(host);
+  }
+
+  private measure(): void {
+    this.width = this.host.clientWidth;
+    this.height = this.host.clientHeight;
+    this.generation++;
+  }
+
+  /** Clear and scale to CSS pixels. */
+  fit(): { width: number; height: number } | null {
+    if (this.width === 0 || this.height === 0) this.measure(); // just shown: the observer has not spoken yet
+    const { width, height } = this;
+    if (width === 0 || height === 0) return null;
+    const dpr = window.devicePixelRatio || 1;
+    const w = Math.round(width * dpr);
+    const h = Math.round(height * dpr);
+    if (this.canvas.width !== w || this.canvas.height !== h) {
+      this.canvas.width = w;
+      this.canvas.height = h;
+    }
+    this.context.setTransform(dpr, 0, 0, dpr, 0, 0);
+    this.context.clearRect(0, 0, width, height);
+    return { width, height };
+  }
+}

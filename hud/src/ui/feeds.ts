@@ -1,0 +1,387 @@
+/**
+ * True numbers for the panels, fetched from the surfaces beside the stream (spec 9.2: numbers shown to a person
+ * come from the surfaces, never from the planes).
+ *
+ * Each feed asks for one thing at a time, at most once per interval, always for the newest second wanted. What is
+ * shown says which second it is of; a feed that is behind is behind, it never invents.
+ */
+import { chainState, contractsPerPoint, defaultExpiry, gammaLadder, type ChainState, type GammaLadder, type GammaProfile } from '../model/gamma';
+import {
+  BANDS, COMPONENTS, DIRECTIONS, type Band, type BandComponentName, type Component, type Direction,
+} from '../model/history';
+import { InvalidateLevel } from '../model/invalidate';
+import { FLOW_SECONDS, WallSeconds, type WallSecond } from '../model/ladder';
+import { volumeProfile, type VolumeProfile } from '../model/profile';
+import type { Source } from '../model/snapshot';
+import { ticksOf, type Tick } from '../units/price';
+import { windowEndNs, windowOf, type WindowNo } from '../units/time';
+import type { SurfaceTable } from '../wire/api';
+import type { PanelContext } from './panel';
+
+/** Numbers of physics_context_1s of one window. */
+export interface ContextNumbers {
+  readonly window: WindowNo;
+  readonly levelCount: Readonly<Record<Direction, Readonly<Record<Band, number>>>>;
+  readonly depthQty: Readonly<Record<Direction, Readonly<Record<Band, number>>>>;
+  /** Seconds, NaN when nothing has traded yet. */
+  readonly lastTradeAgeSeconds: number;
+}
+
+/** Everything the crosshair can tell of one window. */
+export interface SecondNumbers {
+  readonly window: WindowNo;
+  readonly wall: WallSecond;
+  /** Row of `wall` -> scores of vacuum_surface_1s, whose rows are the same. */
+  readonly vacuumScore: Float64Array;
+  readonly vacuumFlow: Float64Array;
+  /** Strike in ticks -> contracts per point. */
+  readonly gamma: ReadonlyMap<number, { readonly call: number; readonly put: number; readonly imbalance: number }>;
+  /** Band components of physics_bands_1s. */
+  component(direction: Direction, band: Band, what: Component): number;
+  readonly hasSpot: boolean;
+}
+
+/** One thing asked for repeatedly: newest wish wins, never two at once. */
+class Follower {
+  private wish: WindowNo | null = null;
+  private running = false;
+  private timer = 0;
+  private startedMs = Number.NEGATIVE_INFINITY;
+  private generation = 0;
+
+  constructor(
+    private readonly fetch: (window: WindowNo) => Promise<void>,
+    private readonly failed: (error: unknown) => void,
+  ) {}
+
+  /** `everyMs`: not more often than this. */
+  want(window: WindowNo, everyMs: number): void {
+    this.wish = window;
+    if (this.running || this.timer !== 0) return;
+    const wait = this.startedMs + everyMs - performance.now();
+    if (wait > 0) this.timer = later(() => { this.timer = 0; void this.run(everyMs); }, wait);
+    else void this.run(everyMs);
+  }
+
+  /** Forget what was asked: the answer under way no longer counts. */
+  drop(): void {
+    this.wish = null;
+    this.generation++;
+  }
+
+  private async run(everyMs: number): Promise<void> {
+    const { wish, generation } = this;
+    if (wish === null) return;
+    this.running = true;
+    this.startedMs = performance.now();
+    try {
+      await this.fetch(wish);
+    } catch (error) {
+      if (generation === this.generation) this.failed(error);
+      this.startedMs = performance.now() + RETRY_MS;
+    }
+    this.running = false;
+    if (this.wish !== null && this.wish !== wish) this.want(this.wish, everyMs);
+  }
+}
+
+const later = (run: () => void, ms: number): number => window.setTimeout(run, ms);
+/** After a refusal the next question waits so long. */
+const RETRY_MS = 2000;
+/** Seconds of numbers the crosshair remembers. */
+const REMEMBERED_SECONDS = 90;
+/** The pointer rests so long before its second is asked for. */
+export const REST_MS = 30;
+
+const COMPONENT_NAMES = DIRECTIONS.flatMap((d) => BANDS.flatMap((b) => COMPONENTS.map((c) => `${d}_${b}_${c}` as BandComponentName)));
+
+export class Feeds {
+  readonly walls = new WallSeconds();
+  context: ContextNumbers | null = null;
+  profile: { readonly window: WindowNo; readonly volume: VolumeProfile } | null = null;
+  gammaAt: { readonly window: WindowNo; readonly ladder: GammaLadder } | null = null;
+  gammaProfile: GammaProfile | null = null;
+  /** What the service refused last, a sentence; null when all answers are fine. */
+  refusal: string | null = null;
+  private readonly refusals = new Map<string, string>();
+  private expiry = Number.NaN;
+  private expiryAsked = false;
+  private key = '';
+  private readonly seconds = new Map<WindowNo, SecondNumbers>();
+  private readonly followers: Record<'wall' | 'context' | 'profile' | 'gamma' | 'gammaProfile', Follower>;
+  private asking: { readonly window: WindowNo; readonly abort: AbortController } | null = null;
+  private askTimer = 0;
+  private lastAsked = Number.NaN;
+
+  constructor(private readonly page: PanelContext) {
+    const follower = (what: string, fetch: (window: WindowNo) => Promise<void>): Follower => new Follower(
+      async (window) => {
+        const { key } = this;
+        await fetch(window);
+        if (key !== this.key) return;
+        this.refused(what, null);
+        this.page.redraw(InvalidateLevel.Light);
+      },
+      (error) => this.refused(what, sentence(error)),
+    );
+    this.followers = {
+      wall: follower('ladder', (window) => this.fetchWall(window)),
+      context: follower('bands', (window) => this.fetchContext(window)),
+      profile: follower('volume profile', (window) => this.fetchProfile(window)),
+      gamma: follower('gamma', (window) => this.fetchGamma(window)),
+      gammaProfile: follower('gamma profile', (window) => this.fetchGammaProfile(window)),
+    };
+  }
+
+  /** Call before asking: another day, or another lake, forgets everything. */
+  private use(source: Source): void {
+    const key = `${source.symbol} ${source.dt} ${source.epoch}`;
+    if (key === this.key) return;
+    this.key = key;
+    this.seconds.clear();
+    this.walls.clear();
+    this.context = null;
+    this.profile = null;
+    this.gammaAt = null;
+    this.gammaProfile = null;
+    this.expiry = Number.NaN;
+    this.expiryAsked = false;
+    for (const one of Object.values(this.followers)) one.drop();
+  }
+
+  private refused(what: string, why: string | null): void {
+    if (why === null) this.refusals.delete(what);
+    else this.refusals.set(what, `No numbers for the ${what}: ${why}`);
+    this.refusal = [...this.refusals.values()][0] ?? null;
+    if (why !== null) this.page.redraw(InvalidateLevel.Light);
+  }
+
+  private get tick(): Tick {
+    return this.page.store.snapshot.source!.tick;
+  }
+
+  // ---- what follows the head
+
+  /** Keep the numbers at `window`; fast replays are asked for less often. */
+  follow(window: WindowNo): void {
+    const { source, transport } = this.page.store.snapshot;
+    if (source === null || Number.isNaN(window)) return;
+    this.use(source);
+    const fast = transport.playing && (transport.speed === 'max' || transport.speed > 4);
+    if (this.walls.newest(window) !== window || this.walls.missing(window) !== null) this.followers.wall.want(window, fast ? 500 : 150);
+    if (this.context?.window !== window) this.followers.context.want(window, fast ? 300 : 150);
+    if (this.profile?.window !== window) this.followers.profile.want(window, fast ? 1000 : 900);
+    if (this.chain(window).kind !== 'live') return;
+    if (this.gammaAt?.window !== window) this.followers.gamma.want(window, fast ? 1000 : 900);
+    if (this.gammaProfile?.window !== window) this.followers.gammaProfile.want(window, fast ? 500 : 400);
+  }
+
+  private async fetchWall(window: WindowNo): Promise<void> {
+    const missing = this.walls.missing(window);
+    if (missing === null) return;
+    const { key } = this;
+    const table = await this.page.api.surface('wall', windowEndNs(missing.after), windowEndNs(missing.to));
+    if (key !== this.key) return;
+    const seconds = wallSeconds(table, this.tick);
+    for (let w = missing.after + 1; w <= missing.to; w++) {
+      this.walls.add(seconds.get(w as WindowNo) ?? emptySecond(w as WindowNo));
+    }
+    this.walls.keepFor(window);
+  }
+
+  private async fetchContext(window: WindowNo): Promise<void> {
+    const { key } = this;
+    const table = await this.one('context', window);
+    if (key !== this.key || table.rows === 0) return;
+    const perBand = (suffix: string): Record<Direction, Record<Band, number>> => Object.fromEntries(
+      DIRECTIONS.map((d) => [d, Object.fromEntries(BANDS.map((b) => [b, table.numbers(`${d}_${b}_${suffix}`)[0]!]))]),
+    ) as Record<Direction, Record<Band, number>>;
+    const age = table.bigints('last_trade_age_ns')[0]!;
+    this.context = {
+      window, levelCount: perBand('level_count'), depthQty: perBand('depth_qty'),
+      lastTradeAgeSeconds: age < 0n ? Number.NaN : Number(age) / 1e9,
+    };
+  }
+
+  private async fetchProfile(window: WindowNo): Promise<void> {
+    const { key } = this;
+    const table = await this.page.api.profile(windowEndNs(window));
+    if (key !== this.key) return;
+    const { tick } = this;
+    const ticks = Float64Array.from(table.bigints('price_int'), (price) => ticksOf(price, tick));
+    const lots = (name: string): Float64Array => Float64Array.from(table.bigints(name), Number);
+    this.profile = { window, volume: volumeProfile(ticks, lots('buy_qty'), lots('sell_qty'), lots('auction_qty')) };
+  }
+
+  private async fetchGamma(window: WindowNo): Promise<void> {
+    const { key } = this;
+    const table = await this.one('gex', window);
+    if (!this.expiryAsked) {
+      this.expiryAsked = true;
+      const quotes = await this.one('option_quote', window);
+      if (key === this.key && quotes.rows > 0) {
+        const left = quotes.numbers('seconds_to_expiry')[0]!;
+        if (Number.isFinite(left)) this.expiry = Math.round(window + left);
+      }
+    }
+    if (key !== this.key) return;
+    const { tick } = this;
+    const ticks = Float64Array.from(table.bigints('strike_price_int'), (price) => ticksOf(price, tick));
+    this.gammaAt = { window, ladder: gammaLadder(ticks, table.numbers('gex_call_abs'), table.numbers('gex_put_abs')) };
+  }
+
+  private async fetchGammaProfile(window: WindowNo): Promise<void> {
+    const { key } = this;
+    const table = await this.one('gex_profile', window);
+    if (key !== this.key || table.rows === 0) return;
+    const perTick = 1 / this.tick.points;
+    const value = (name: string): number => table.numbers(name)[0]!;
+    const gamma = (name: string): number => contractsPerPoint(value(name));
+    this.gammaProfile = {
+      window,
+      net: gamma('net_gex'),
+      flips: Array.from(table.lists('flip_points')[0] ?? [], (points) => points * perTick),
+      centre: value('gamma_centre_points') * perTick,
+      topCall: value('top_call_strike_points') * perTick,
+      topPut: value('top_put_strike_points') * perTick,
+      conventions: {
+        callMinusPut: gamma('net_oi_call_minus_put'), shortAll: gamma('net_oi_short_all'), flow: gamma('net_oi_flow'),
+      },
+      bandLow: gamma('convention_min'),
+      bandHigh: gamma('convention_max'),
+    };
+  }
+
+  private one(surface: 'context' | 'gex' | 'gex_profile' | 'option_quote', window: WindowNo): Promise<SurfaceTable> {
+    return this.page.api.surface(surface, windowEndNs((window - 1) as WindowNo), windowEndNs(window));
+  }
+
+  /** The 0DTE chain at a window. */
+  chain(window: WindowNo): ChainState {
+    const expiry = Number.isNaN(this.expiry) ? defaultExpiry(window) : this.expiry;
+    return chainState(window, expiry, this.page.store.snapshot.source?.warnings ?? []);
+  }
+
+  // ---- what the crosshair asks for
+
+  /** Numbers of a second if they are here; else they are asked for and a redraw follows. */
+  secondAt(window: WindowNo): SecondNumbers | null {
+    const { source } = this.page.store.snapshot;
+    if (source === null || Number.isNaN(window)) return null;
+    this.use(source);
+    const known = this.seconds.get(window);
+    if (known !== undefined) return known;
+    if (this.lastAsked !== window) {
+      this.lastAsked = window;
+      never(this.askTimer);
+      this.askTimer = later(() => void this.ask(window), REST_MS);
+    }
+    return null;
+  }
+
+  private async ask(window: WindowNo): Promise<void> {
+    this.asking?.abort.abort();
+    const asking = { window, abort: new AbortController() };
+    this.asking = asking;
+    const { key, tick, page: { api } } = this;
+    const [from, to] = [windowEndNs((window - 1) as WindowNo), windowEndNs(window)];
+    const get = (surface: 'wall' | 'vacuum' | 'gex' | 'physics'): Promise<SurfaceTable> =>
+      api.surface(surface, from, to, asking.abort.signal);
+    try {
+      const [wall, vacuum, gex, physics] = await Promise.all([get('wall'), get('vacuum'), get('gex'), get('physics')]);
+      if (key !== this.key) return;
+      this.seconds.set(window, secondNumbers(window, tick, wall, vacuum, gex, physics));
+      for (const old of this.seconds.keys()) {
+        if (this.seconds.size <= REMEMBERED_SECONDS) break;
+        this.seconds.delete(old);
+      }
+      this.refused('crosshair', null);
+    } catch (error) {
+      if (asking.abort.signal.aborted) return;
+      this.refused('crosshair', sentence(error));
+      later(() => { if (this.lastAsked === window) this.lastAsked = Number.NaN; }, RETRY_MS);
+    } finally {
+      if (this.asking === asking) this.asking = null;
+    }
+    this.page.redraw(InvalidateLevel.Cursor);
+  }
+}
+
+const never = (timer: number): void => window.clearTimeout(timer);
+
+function sentence(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.endsWith('.') ? text : `${text}.`;
+}
+
+/** Rows of wall_surface_1s by window. */
+export function wallSeconds(table: SurfaceTable, tick: Tick): Map<WindowNo, WallSecond> {
+  const ends = table.bigints('window_end_ts_ns');
+  const spots = table.bigints('spot_ref_price_int');
+  const rel = table.numbers('rel_ticks');
+  const sides = table.texts('side');
+  const column = (name: string): Float64Array => table.numbers(name);
+  const columns = {
+    start: column('depth_qty_start'), end: column('depth_qty_end'), rest: column('depth_qty_rest'), add: column('add_qty'),
+    pull: column('pull_qty_total'), pullRest: column('pull_qty_rest'), fill: column('fill_qty'),
+  };
+  const seconds = new Map<WindowNo, WallSecond>();
+  for (let from = 0; from < table.rows;) {
+    const end = ends[from]!;
+    const spot = ticksOf(spots[from]!, tick);
+    let to = from;
+    let askRows = 0;
+    for (; to < table.rows && ends[to] === end; to++) if (sides[to] === 'A') askRows++;
+    const window = windowOf(end);
+    const cut = (values: Float64Array): Float64Array => values.slice(from, to);
+    seconds.set(window, {
+      window, askRows, ticks: cut(rel).map((ticks) => ticks + spot),
+      start: cut(columns.start), end: cut(columns.end), rest: cut(columns.rest), add: cut(columns.add),
+      pull: cut(columns.pull), pullRest: cut(columns.pullRest), fill: cut(columns.fill),
+    });
+    from = to;
+  }
+  return seconds;
+}
+
+function emptySecond(window: WindowNo): WallSecond {
+  const none = new Float64Array(0);
+  return { window, askRows: 0, ticks: none, start: none, end: none, rest: none, add: none, pull: none, pullRest: none, fill: none };
+}
+
+function secondNumbers(
+  window: WindowNo, tick: Tick, wallTable: SurfaceTable, vacuum: SurfaceTable, gex: SurfaceTable, physics: SurfaceTable,
+): SecondNumbers {
+  const wall = wallSeconds(wallTable, tick).get(window) ?? emptySecond(window);
+  if (vacuum.rows !== wall.ticks.length) {
+    throw new RangeError(`vacuum has ${vacuum.rows} rows where the wall has ${wall.ticks.length}: the lake holds tables of two runs`);
+  }
+  const call = gex.numbers('gex_call_abs');
+  const put = gex.numbers('gex_put_abs');
+  const ratio = gex.numbers('gex_imbalance_ratio');
+  const gamma = new Map(Array.from(gex.bigints('strike_price_int'), (strike, i) => [
+    ticksOf(strike, tick) as number, { call: contractsPerPoint(call[i]!), put: contractsPerPoint(put[i]!), imbalance: ratio[i]! },
+  ]));
+  const components = new Map(COMPONENT_NAMES.map((name) => [name, physics.rows > 0 ? physics.numbers(name)[0]! : Number.NaN]));
+  return {
+    window, wall, gamma,
+    vacuumScore: vacuum.numbers('vacuum_score'),
+    vacuumFlow: vacuum.numbers('vacuum_flow_score'),
+    component: (direction, band, what) => components.get(`${direction}_${band}_${what}`) ?? Number.NaN,
+    hasSpot: physics.rows > 0 && physics.bigints('spot_ref_price_int')[0] !== 0n,
+  };
+}
+
+const feeds = new WeakMap<PanelContext, Feeds>();
+
+/** The one set of feeds of a page. */
+export function feedsOf(page: PanelContext): Feeds {
+  let known = feeds.get(page);
+  if (known === undefined) {
+    known = new Feeds(page);
+    feeds.set(page, known);
+  }
+  return known;
+}
+
+export { FLOW_SECONDS };

@@ -1,0 +1,222 @@
+/** The heatmap: field, overlay and cursor canvases, and the pointer on them. */
+import { InvalidateLevel } from '../model/invalidate';
+import { HISTORY_WINDOWS } from '../model/history';
+import type { PageStore } from '../model/page_store';
+import type { Measure, Snapshot } from '../model/snapshot';
+import { CanvasField } from '../render/field_canvas';
+import type { FieldFrame, FieldRenderer } from '../render/field';
+import { WebGlField } from '../render/field_webgl';
+import { columnsOf, rowsOf } from '../render/geometry';
+import { Overlay } from '../render/overlay';
+import { buildLut, COLOURS } from '../render/palette';
+import type { Panel, PanelContext } from './panel';
+
+/** One notch of the wheel, and the least distance of a drag in CSS pixels. */
+const WHEEL_ZOOM = 1.2;
+const DRAG_FROM = 3;
+
+export class Heatmap implements Panel {
+  readonly id = 'heatmap';
+  private context!: PanelContext;
+  private field!: FieldRenderer;
+  private readonly overlay = new Overlay();
+  private over!: CanvasRenderingContext2D;
+  private cursor!: CanvasRenderingContext2D;
+  private painted: readonly unknown[] = [];
+  private lutKey = '';
+  private uploadedVersion = -1;
+  private uploadedJumps = -1;
+  private uploadedHead = Number.NaN;
+
+  /** @param forceCanvas use the Canvas2D renderer although there is WebGL2 (`?renderer=canvas2d`) */
+  constructor(private readonly store: PageStore, private readonly forceCanvas: boolean) {}
+
+  /** The renderer, for tests and for saving a picture. */
+  get renderer(): FieldRenderer {
+    return this.field;
+  }
+
+  mount(host: HTMLElement, context: PanelContext): void {
+    this.context = context;
+    this.field = this.makeField(host);
+    this.store.setRenderer(this.field.kind);
+    this.over = layer(host, 'heatmap-overlay');
+    this.cursor = layer(host, 'heatmap-cursor');
+    this.overlay.scroll = (byPx) => {
+      this.over.globalCompositeOperation = 'copy';
+      this.over.drawImage(this.over.canvas, -byPx, 0);
+      this.over.globalCompositeOperation = 'source-over';
+    };
+    new ResizeObserver((entries) => {
+      const dpr = window.devicePixelRatio || 1;
+      const box = entries.at(-1)!.contentRect;
+      this.store.resize(Math.round(box.width * dpr), Math.round(box.height * dpr), dpr);
+    }).observe(host);
+    this.listen(host);
+  }
+
+  private makeField(host: HTMLElement): FieldRenderer {
+    if (!this.forceCanvas) {
+      const canvas = addCanvas(host, 'heatmap-field');
+      try {
+        return new WebGlField(canvas);
+      } catch (error) {
+        console.info(`drawing with Canvas2D: ${String(error)}`);
+        canvas.remove(); // a canvas that once was asked for WebGL gives no 2d context
+      }
+    }
+    return new CanvasField(addCanvas(host, 'heatmap-field'));
+  }
+
+  draw(level: InvalidateLevel): void {
+    const state = this.context.store.snapshot;
+    if (state.viewport.widthPx < 2) return;
+    // another screen, or the browser's zoom: the size in CSS pixels may stay the same
+    const dpr = window.devicePixelRatio || 1;
+    if (dpr !== state.viewport.dpr) {
+      const zoom = dpr / state.viewport.dpr;
+      this.store.resize(Math.round(state.viewport.widthPx * zoom), Math.round(state.viewport.heightPx * zoom), dpr);
+      return;
+    }
+    this.fit(state);
+    if (level >= InvalidateLevel.Light && this.hasChanged(state)) {
+      const jumped = this.drawField(state);
+      this.overlay.draw(this.over, state, jumped);
+    }
+    this.overlay.drawCursor(this.cursor, state);
+  }
+
+  /** Whether the picture differs from the one painted: panels ask for frames too when their numbers arrive. */
+  private hasChanged(state: Snapshot): boolean {
+    const { viewport, settings, source, day, levels, history } = state;
+    const now: readonly unknown[] = [viewport, settings, source, day, levels, history.version];
+    const changed = now.some((part, i) => part !== this.painted[i]);
+    this.painted = now;
+    return changed;
+  }
+
+  private fit(state: Snapshot): void {
+    const { widthPx, heightPx } = state.viewport;
+    for (const { canvas } of [this.over, this.cursor]) {
+      if (canvas.width !== widthPx || canvas.height !== heightPx) {
+        canvas.width = widthPx;
+        canvas.height = heightPx;
+      }
+    }
+  }
+
+  /** Returns whether the history jumped. */
+  private drawField(state: Snapshot): boolean {
+    const { settings, source } = state;
+    const bounds = source?.wallBounds ?? { q05: 1, q95: 4 };
+    const key = [settings.palette, settings.contrast, bounds.q05, bounds.q95].join();
+    if (key !== this.lutKey) {
+      this.field.setLut(buildLut(settings.palette, bounds, settings.contrast));
+      this.lutKey = key;
+    }
+    const jumped = this.uploadChanged(state);
+    this.field.draw(fieldFrame(state));
+    return jumped;
+  }
+
+  /** Upload what arrived since the last frame: seconds one by one, or everything after a jump; returns which. */
+  private uploadChanged(state: Snapshot): boolean {
+    const { history } = state;
+    if (history.version === this.uploadedVersion) return false;
+    const seconds = history.head - this.uploadedHead;
+    const later = history.jumps === this.uploadedJumps && seconds < HISTORY_WINDOWS / 2;
+    if (later) {
+      const slots: number[] = [];
+      for (let w = this.uploadedHead + 1; w <= history.head; w++) slots.push(w % HISTORY_WINDOWS);
+      this.field.upload(history, slots);
+    } else {
+      this.field.upload(history, 'all');
+    }
+    this.uploadedVersion = history.version;
+    this.uploadedJumps = history.jumps;
+    this.uploadedHead = history.head;
+    return !later;
+  }
+
+  // ---- pointer
+
+  private listen(host: HTMLElement): void {
+    const { actions } = this.context.store;
+    let drag: { x: number; y: number; moved: boolean; measuring: boolean } | null = null;
+    const at = (event: PointerEvent | WheelEvent): { x: number; y: number } => {
+      const box = host.getBoundingClientRect();
+      return { x: event.clientX - box.left, y: event.clientY - box.top };
+    };
+    const place = ({ x, y }: { x: number; y: number }): Measure['from'] => {
+      const { viewport } = this.context.store.snapshot;
+      return { window: viewport.windowAt(x), ticks: viewport.ticksAt(y) };
+    };
+    host.addEventListener('wheel', (event) => {
+      event.preventDefault();
+      // shift turns the wheel sideways in some browsers
+      const delta = event.deltaY || event.deltaX;
+      if (delta === 0) return;
+      const factor = delta < 0 ? WHEEL_ZOOM : 1 / WHEEL_ZOOM;
+      const { x, y } = at(event);
+      if (event.shiftKey || event.deltaX !== 0) actions.zoomTime(factor, x);
+      else actions.zoomPrice(factor, y);
+    }, { passive: false });
+    host.addEventListener('pointerdown', (event) => {
+      if (event.button !== 0) return;
+      host.setPointerCapture(event.pointerId);
+      const point = at(event);
+      const measuring = event.shiftKey;
+      drag = { ...point, moved: false, measuring };
+      if (measuring) actions.setMeasure({ from: place(point), to: place(point) });
+      else if (this.context.store.snapshot.measure) actions.setMeasure(null);
+    });
+    host.addEventListener('pointermove', (event) => {
+      const point = at(event);
+      actions.setCursor({ ...place(point), ...point });
+      if (!drag) return;
+      if (drag.measuring) {
+        const { measure } = this.context.store.snapshot;
+        if (measure) actions.setMeasure({ from: measure.from, to: place(point) });
+        return;
+      }
+      if (!drag.moved && Math.hypot(point.x - drag.x, point.y - drag.y) < DRAG_FROM) return;
+      actions.pan(point.x - drag.x, point.y - drag.y);
+      drag = { ...point, moved: true, measuring: false };
+    });
+    const drop = (): void => { drag = null; };
+    host.addEventListener('pointerup', drop);
+    host.addEventListener('pointercancel', drop);
+    host.addEventListener('pointerleave', () => { if (!drag) actions.setCursor(null); });
+    host.addEventListener('dblclick', () => actions.recentre());
+  }
+}
+
+/** What the field renderer needs of a state. */
+export function fieldFrame(state: Snapshot): FieldFrame {
+  const { viewport, settings, source, history } = state;
+  const { layers } = settings;
+  return {
+    widthPx: viewport.widthPx,
+    heightPx: viewport.heightPx,
+    leftPx: viewport.leftPx,
+    topPx: viewport.topPx,
+    key: [viewport.pxPerTick, viewport.pxPerSecond, settings.palette, ...Object.values(layers)].join(),
+    columns: columnsOf(viewport, history),
+    rows: rowsOf(viewport, source ? Math.round(1 / source.tick.points) : 4),
+    opacity: layers,
+    warm: COLOURS[settings.palette].warm,
+  };
+}
+
+function addCanvas(host: HTMLElement, name: string): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  canvas.className = name;
+  host.append(canvas);
+  return canvas;
+}
+
+function layer(host: HTMLElement, name: string): CanvasRenderingContext2D {
+  const context = addCanvas(host, name).getContext('2d');
+  if (!context) throw new Error('the browser gives no 2d canvas; the picture cannot be drawn');
+  return context;
+}

@@ -1,0 +1,137 @@
+/**
+ * The scores: which way is easier, calmly. Bars show how far the smoothed value lies from the half hour's median,
+ * outward for easier; a thin mark is the second's raw value. Words, not colours, say what is EMPTY or stale.
+ */
+import { BANDS, DIRECTIONS, type Band, type Direction } from '../model/history';
+import { InvalidateLevel } from '../model/invalidate';
+import { DEAD_ZONE, FULL_DEVIATION, ScoreReader, SMOOTHING_SECONDS, type Reading } from '../model/scores';
+import { BAND_TICKS } from './bands';
+import { element as el, setClass, setText } from './dom';
+import { feedsOf } from './feeds';
+import type { Panel, PanelContext } from './panel';
+import { scoreText, signedText } from './text';
+
+type RowKey = 'spot' | 'touch' | Band;
+const ROWS: readonly RowKey[] = ['spot', 'touch', ...BANDS];
+const ROW_LABELS: Readonly<Record<RowKey, string>> = {
+  spot: 'SCORE', touch: 'TOUCH', at: `AT ${BAND_TICKS.at}`, near: `NEAR ${BAND_TICKS.near}`, mid: `MID ${BAND_TICKS.mid}`, far: `FAR ${BAND_TICKS.far}`,
+};
+const ROW_TITLES: Readonly<Record<RowKey, string>> = {
+  spot: 'Stored score, AT and NEAR weighted 60:40, distances from the last trade',
+  touch: 'The same with distances from the side\'s own best price: it does not jump with the bounce between bid and ask',
+  at: 'Ease 0-2 ticks from spot', near: 'Ease 3-5 ticks from spot', mid: 'Ease 6-14 ticks from spot, not in the score',
+  far: 'Ease 15-20 ticks from spot, not in the score',
+};
+
+interface Bar {
+  readonly cell: HTMLElement;
+  readonly fill: HTMLElement;
+  readonly ghost: HTMLElement;
+  readonly empty: HTMLElement;
+  readonly value: HTMLElement;
+}
+
+let page: PanelContext;
+let host: HTMLElement;
+let stale: HTMLElement;
+let tug: { readonly marker: HTMLElement; readonly ghost: HTMLElement; readonly text: HTMLElement };
+const bars = new Map<string, Bar>();
+const reader = new ScoreReader();
+
+/** Share of half a bar, -1 .. 1. */
+const shareOf = (deviation: number): number => Math.max(-1, Math.min(1, deviation / FULL_DEVIATION));
+
+/** Place on the tug's line, -1 .. 1; the marker's radius stays inside. */
+const place = (share: number): string => `calc(50% + ${share} * (50% - 8px))`;
+
+function makeBar(direction: Direction, row: RowKey): Bar {
+  const fill = el('i', { class: 'fill' });
+  const ghost = el('i', { class: 'ghost' });
+  const empty = el('span', { class: 'empty', hidden: true }, 'EMPTY');
+  const cell = el('div', { class: `bar ${direction}` }, el('i', { class: 'zero' }), fill, ghost, empty);
+  const value = el('output', { class: `value ${direction}`, id: `score-${direction}-${row}` });
+  return { cell, fill, ghost, empty, value };
+}
+
+function drawBar(bar: Bar, name: string, direction: Direction, reading: Reading, isEmpty: boolean): void {
+  // outward is easier: to the right above, to the left below
+  const sign = direction === 'above' ? 1 : -1;
+  const share = isEmpty || Number.isNaN(reading.deviation) ? 0 : shareOf(reading.deviation) * sign;
+  const raw = reading.raw - reading.median;
+  bar.fill.style.left = `${50 + Math.min(0, share) * 50}%`;
+  bar.fill.style.width = `${Math.abs(share) * 50}%`;
+  setClass(bar.fill, 'easier', reading.deviation > 0);
+  bar.ghost.hidden = isEmpty || Number.isNaN(raw);
+  if (!bar.ghost.hidden) bar.ghost.style.left = `${50 + shareOf(raw) * sign * 50}%`;
+  bar.empty.hidden = !isEmpty;
+  setText(bar.value, isEmpty ? '–' : scoreText(reading.mean));
+  const words = isEmpty ? 'EMPTY, no level holds depth' : `${scoreText(reading.mean)} smoothed, ${scoreText(reading.raw)} this second, median ${scoreText(reading.median)}`;
+  if (bar.cell.title !== words) {
+    bar.cell.title = words;
+    bar.value.setAttribute('aria-label', `${name} ${direction}: ${words}`);
+  }
+}
+
+export const scores: Panel = {
+  id: 'scores',
+  mount(element, context) {
+    page = context;
+    host = element;
+    host.setAttribute('aria-label', 'Scores');
+    stale = el('span', { class: 'stale', role: 'status' });
+    const marker = el('i', { class: 'marker' });
+    const ghost = el('i', { class: 'ghost' });
+    const text = el('output', { id: 'score-tug', class: 'tug-text' });
+    tug = { marker, ghost, text };
+    const grid = el('div', { class: 'score-grid' });
+    for (const row of ROWS) {
+      const [below, above] = [makeBar('below', row), makeBar('above', row)];
+      bars.set(`below ${row}`, below);
+      bars.set(`above ${row}`, above);
+      grid.append(below.value, below.cell, el('span', { class: 'row-label', title: ROW_TITLES[row] }, ROW_LABELS[row]), above.cell, above.value);
+    }
+    host.append(
+      el('header', {}, el('span', { class: 'head', title: `Mean over ${SMOOTHING_SECONDS} s against the half hour's median; differences under ${DEAD_ZONE} are not shown. 0 thick, 1 thin. It describes the book; it is not a forecast.` },
+        `Ease, ${SMOOTHING_SECONDS} s mean vs median`), stale),
+      el('div', { class: 'tug' }, el('span', { class: 'end below' }, '◂ down easier'),
+        el('div', { class: 'tug-line' }, el('i', { class: 'zero' }), ghost, marker),
+        el('span', { class: 'end above' }, 'up easier ▸'), text),
+      grid,
+    );
+  },
+  draw(level) {
+    if (level < InvalidateLevel.Light) return;
+    const { history, stage } = page.store.snapshot;
+    if (stage !== 'ready' || history.isEmpty) return;
+    const readings = reader.readingsAt(history, history.head);
+    const { context } = feedsOf(page);
+    setClass(host, 'is-stale', readings.stale !== null);
+    const young = Number.isNaN(readings.above.median) ? 'no median before a minute of valid seconds' : '';
+    setText(stale, readings.stale === null ? young : `stale: ${readings.stale}`);
+
+    const { tug: pull } = readings;
+    const share = Number.isNaN(pull.deviation) ? 0 : shareOf(pull.deviation);
+    tug.marker.style.left = place(share);
+    tug.marker.hidden = Number.isNaN(pull.deviation);
+    tug.ghost.hidden = Number.isNaN(pull.raw - pull.median);
+    if (!tug.ghost.hidden) tug.ghost.style.left = place(shareOf(pull.raw - pull.median));
+    setText(tug.text, signedText(pull.mean, scoreText));
+    tug.text.setAttribute('aria-label', `Ease above less ease below ${signedText(pull.mean, scoreText)} smoothed, ${signedText(pull.raw, scoreText)} this second`);
+
+    for (const direction of DIRECTIONS) {
+      drawBar(bars.get(`${direction} spot`)!, 'Score', direction, readings[direction], false);
+      drawBar(bars.get(`${direction} touch`)!, 'Touch score', direction, readings[`${direction}Touch`], false);
+      for (const band of BANDS) {
+        drawBar(bars.get(`${direction} ${band}`)!, ROW_LABELS[band], direction, readings.bands[direction][band], isEmpty(direction, band));
+      }
+    }
+
+    function isEmpty(direction: Direction, band: Band): boolean {
+      // the count of the head when it is here; while it is on its way, three zeros mean that no row is present
+      if (context !== null && context.window === history.head) return context.levelCount[direction][band] === 0;
+      const slot = history.slotOf(history.head);
+      return slot >= 0 && (['wall_strength_norm', 'wall_erosion_norm', 'vacuum_norm'] as const)
+        .every((what) => history.bands[`${direction}_${band}_${what}`][slot] === 0);
+    }
+  },
+};

@@ -1,0 +1,54 @@
+/** New York time under the picture: minute marks, labels that fit, and the hours a trader waits for. */
+import { InvalidateLevel } from '../model/invalidate';
+import { newYorkMinute, newYorkSecondOfDay, newYorkTime } from '../units/time';
+import { Sketch } from './canvas';
+import type { Panel, PanelContext } from './panel';
+
+/** Times with a line of their own, seconds of the New York day. */
+const MARKED = new Set([8.5, 9.5, 10, 14, 16].map((hour) => hour * 3600));
+const LABEL_STEPS = [10, 30, 60, 300, 600, 1800, 3600];
+
+let page: PanelContext;
+let sketch: Sketch;
+
+export const timeAxis: Panel = {
+  id: 'time-axis',
+  mount(host, context) {
+    page = context;
+    sketch = new Sketch(host, 'Time axis, New York');
+  },
+  draw(level) {
+    if (level === InvalidateLevel.None) return;
+    const sheet = sketch.begin();
+    const { viewport, cursor, history } = page.store.snapshot;
+    if (sheet === null || history.isEmpty || viewport.widthPx <= 1) return;
+    const { g, width, height } = sheet;
+    g.font = sketch.font();
+    g.textAlign = 'center';
+    const pxPerSecond = viewport.pxPerSecond / viewport.dpr;
+    const step = LABEL_STEPS.find((seconds) => seconds * pxPerSecond >= 70) ?? 3600;
+    const minor = step > 300 ? 300 : Math.min(step, 60);
+    const showSeconds = step < 60;
+    const middle = height / 2 + 1.5;
+    // the zone's offset is a whole number of minutes: marks on the epoch grid are marks of the clock up to 15 min
+    for (let second = Math.ceil(viewport.leftSecond / minor) * minor; second <= viewport.rightSecond; second += minor) {
+      const x = Math.round(viewport.xOfSecond(second));
+      const ofDay = newYorkSecondOfDay(second);
+      const marked = MARKED.has(ofDay);
+      g.fillStyle = sketch.colour(marked ? 'bright' : 'dim');
+      g.fillRect(x, 0, 1, marked || ofDay % 300 === 0 ? 5 : 3);
+      if (ofDay % step !== 0 && !marked) continue;
+      if (x < 24 || x > width - 24) continue;
+      g.fillText(showSeconds ? newYorkTime(second) : newYorkMinute(second), x, middle);
+    }
+    if (cursor !== null) {
+      const text = newYorkTime(cursor.window);
+      const half = g.measureText(text).width / 2 + 5;
+      const x = Math.min(width - half, Math.max(half, viewport.xOfSecond(cursor.window - 0.5)));
+      g.fillStyle = sketch.colour('raised');
+      g.fillRect(x - half, 0, 2 * half, height);
+      g.fillStyle = sketch.colour('bright');
+      g.fillText(text, x, middle);
+    }
+  },
+};

@@ -1,0 +1,85 @@
+/**
+ * Arrow IPC streams to typed columns. What the service promises is checked here, once: a column that is missing or
+ * of another kind is a sentence, not a picture of garbage.
+ */
+import { tableFromIPC, type Column, type Table } from '@uwdata/flechette';
+import type { SurfaceTable } from './api';
+
+/** Schema metadata of a live message (spec 9.4), as text. */
+export type StreamMetadata = ReadonlyMap<string, string>;
+
+export class ArrowTable implements SurfaceTable {
+  readonly rows: number;
+  readonly names: readonly string[];
+  readonly metadata: StreamMetadata;
+  private readonly table: Table;
+
+  /** @throws Error when the bytes are no Arrow stream. */
+  constructor(bytes: ArrayBuffer | Uint8Array, private readonly what = 'the answer') {
+    this.table = tableFromIPC(bytes, { useBigInt: true });
+    this.rows = this.table.numRows;
+    this.names = this.table.names as string[];
+    this.metadata = (this.table.schema.metadata ?? new Map()) as StreamMetadata;
+  }
+
+  has(name: string): boolean {
+    return this.names.includes(name);
+  }
+
+  numbers(name: string): Float64Array {
+    const column = this.column(name);
+    const out = new Float64Array(this.rows);
+    let i = 0;
+    for (const value of column) {
+      if (typeof value === 'bigint' || typeof value === 'string') throw this.kind(name, typeof value, 'numbers');
+      out[i++] = value === null ? Number.NaN : Number(value);
+    }
+    return out;
+  }
+
+  bigints(name: string): BigInt64Array {
+    const column = this.column(name);
+    if (this.rows === 0) return new BigInt64Array(0);
+    const values: unknown = column.toArray();
+    if (!(values instanceof BigInt64Array)) throw this.kind(name, String(column.type.typeId), 'int64 without nulls');
+    return values;
+  }
+
+  texts(name: string): (string | null)[] {
+    return Array.from(this.column(name) as Iterable<unknown>, (value) => {
+      if (value !== null && typeof value !== 'string') throw this.kind(name, typeof value, 'text');
+      return value;
+    });
+  }
+
+  bools(name: string): Uint8Array {
+    return Uint8Array.from(this.column(name) as Iterable<unknown>, (value) => {
+      if (typeof value !== 'boolean') throw this.kind(name, typeof value, 'booleans without nulls');
+      return value ? 1 : 0;
+    });
+  }
+
+  lists(name: string): Float64Array[] {
+    return Array.from(this.column(name) as Iterable<unknown>, (value) => {
+      if (value === null) return new Float64Array(0);
+      if (typeof value !== 'object') throw this.kind(name, typeof value, 'lists of numbers');
+      return Float64Array.from(value as Iterable<number>);
+    });
+  }
+
+  bytes(name: string, row: number): Uint8Array {
+    const value: unknown = this.column(name).at(row);
+    if (!(value instanceof Uint8Array)) throw this.kind(name, typeof value, 'bytes of fixed size');
+    return value;
+  }
+
+  private column(name: string): Column<unknown> {
+    const column = this.table.getChild(name) as Column<unknown> | undefined;
+    if (!column) throw new RangeError(`${this.what} has no column ${name}; it has ${this.names.join(', ')}`);
+    return column;
+  }
+
+  private kind(name: string, found: string, wanted: string): RangeError {
+    return new RangeError(`column ${name} of ${this.what} holds ${found}, expected ${wanted}`);
+  }
+}
