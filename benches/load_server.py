@@ -45,6 +45,7 @@ class Server:
         self._about = self._line()
         self.url: str = self._about["url"]
         self.load_s: float = self._about["load_s"]
+        self.load_cpu_s: float = self._about["load_cpu_s"]
         self.windows: int = self._about["windows"]
         self.loaded_peak_bytes: int = self._about["peak_bytes"]
         self.told: dict[str, Any] = {}
@@ -150,11 +151,11 @@ def _serve(order: dict[str, Any]) -> dict[str, Any]:
     wire.encode_window = noted_encode
     service = Service(load_settings(lake=Path(order["lake"]), port=0, **order["settings"]))
     url = service.bind()
-    begin = time.perf_counter()
+    begin, begin_cpu = time.perf_counter(), time.process_time()
     service.load()
-    load_s = time.perf_counter() - begin
+    load_s, load_cpu_s = time.perf_counter() - begin, time.process_time() - begin_cpu
     cache = service.runtime.load_default()
-    _say(url=url, load_s=load_s, windows=cache.windows, peak_bytes=peak_bytes())
+    _say(url=url, load_s=load_s, load_cpu_s=load_cpu_s, windows=cache.windows, peak_bytes=peak_bytes())
     cpu_s = time.process_time()
 
     async def until_told() -> None:

@@ -180,6 +180,7 @@ def p11_whole_day(at: Setting) -> Goal:
     ]
     goal.beside = {
         "windows": server.windows,
+        "load_cpu_secs": round(server.load_cpu_s, 2),
         "seek_p99_ms": round(quantile([int(s * 1e9) for s in seeks], 0.99) / 1e6, 1),
         "seek_hud_and_wall_median_ms": round(statistics.median(wide) * 1e3, 1),
         "bootstrap_zstd_median_ms": round(statistics.median(packed) * 1e3, 1),

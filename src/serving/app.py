@@ -396,7 +396,7 @@ def _is_utf8(text: bytes) -> bool:
 
 def _listening_socket(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # with the protocol named asyncio sets TCP_NODELAY; without it a window after a text waits 40 ms for an ACK
+    # with the protocol named asyncio sets TCP_NODELAY; else a window after a text waits 40 ms for an ACK
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
