@@ -1,4 +1,7 @@
-"""The goals P1 to P6 and P9 of design 9, one function each: measure, and say whether the promise holds."""
+"""The goals of design 9, one function each: measure, and say whether the promise holds.
+
+P1 to P6 and P9 are here, those of the service in `benches.serving_goals`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.parquet as pq
 
-from benches import children, equality, subjects
+from benches import children, equality, serving_goals, subjects
 from benches.measure import (
     Check,
     Goal,
@@ -267,6 +270,8 @@ GOALS: Final[dict[str, Callable[[Setting], Goal]]] = {
     "P5": p5_whole_day,
     "P6": p6_memory,
     "P9": p9_start,
+    "P10": serving_goals.p10_fan_out,
+    "P11": serving_goals.p11_whole_day,
 }
 
 

@@ -27,11 +27,15 @@ TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 
 @dataclass
 class Received:
-    """What one client got: (index of the message in `Crowd.messages`, monotonic ns) and its texts."""
+    """What one client got: (index of the message in `Crowd.messages`, monotonic ns) and its texts.
+
+    close_code: of a closing message. is_cut: the connection ended.
+    """
 
     windows: list[tuple[int, int]] = field(default_factory=list)
     texts: list[bytes] = field(default_factory=list)
     close_code: int | None = None
+    is_cut: bool = False
 
 
 class Client:
@@ -128,6 +132,7 @@ class Crowd:
         except ConnectionError:
             piece = b""
         if not piece:
+            client.got.is_cut = True
             self._selector.unregister(client.socket)
             return
         client.buffer += piece

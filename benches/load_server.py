@@ -54,6 +54,14 @@ class Server:
         text = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii")
         return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def core_ns(self) -> tuple[int, int]:
+        """(ns that its threads waited for a core, ns that they ran), as the kernel counts them."""
+        waited = ran = 0
+        for task in Path(f"/proc/{self._process.pid}/task").iterdir():
+            on_cpu, in_queue, _ = (task / "schedstat").read_text(encoding="ascii").split()
+            ran, waited = ran + int(on_cpu), waited + int(in_queue)
+        return waited, ran
+
     def stop(self) -> dict[str, Any]:
         """End it -> what it wrote down: `published`, `encoded`, `closed_slow`, `cpu_s`, `peak_bytes`."""
         assert self._process.stdin is not None

@@ -198,6 +198,21 @@ class Setting:
         return children.run_pipeline(short.path, self.folder / "quarter", short.dt, short.symbol)
 
     @cached_property
+    def whole_day_lake(self) -> Path:
+        """Root of the lake with every table of `day`."""
+        self.whole_day  # noqa: B018 - makes it
+        return self.folder / "lake"
+
+    @cached_property
+    def served_lake(self) -> Path:
+        """Root of a lake with every table of a day that need not be long."""
+        if "whole_day" in self.__dict__:
+            return self.whole_day_lake
+        small = self.small_day
+        children.run_pipeline(small.path, self.folder / "served", small.dt, small.symbol)
+        return self.folder / "served"
+
+    @cached_property
     def lake(self) -> Lake:
         """A lake with at least the Bronze of `day`."""
         root = self.folder / "lake"

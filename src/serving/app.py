@@ -27,12 +27,13 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from data_eng.errors import UsageError
-from serving.connection import CUT_EXTENSION, WRITE_EXTENSION
+from serving.connection import CUT_EXTENSION, POLICY, WRITE_EXTENSION
 from serving.http_api import Api, problem_response
 from serving.negotiation import matches
 from serving.pages import INDEX, SECURITY_HEADERS, load_pages
 from serving.problems import Problem
 from serving.runtime import Clock, Runtime, log
+from serving.security import RateLimit
 from serving.settings import Settings
 from serving.stream import Streams
 
@@ -307,6 +308,45 @@ class StreamProtocol(WebSocketsSansIOProtocol):
             raise ClientDisconnected
         self.transport.write(frames)
 
+    def connection_made(self, transport: Any) -> None:
+        """A connection that was upgraded."""
+        super().connection_made(transport)
+        self._pings = RateLimit(self.runtime.settings.commands_per_s)
+        self._is_deaf = False
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of frames; none are looked at any more after a flood."""
+        if not self._is_deaf:
+            super().data_received(data)
+
+    def handle_ping(self) -> None:
+        """A ping. Answers to a flood of them would pile up for a client that does not read."""
+        if self._pings.allows(self.loop.time()):
+            super().handle_ping()
+        else:
+            self._refuse_flood("too many pings a second")
+
+    def handle_cont(self, event: Any) -> None:
+        """A piece of a message. Empty ones are not counted by its size, but each is kept."""
+        if len(self.frames) > self.runtime.settings.command_bytes:
+            self._refuse_flood("a message in too many pieces")
+        else:
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """A whole message. uvicorn would log a traceback for text that is not UTF-8."""
+        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            self.frames = []
+            self.cut(1007, "text that is not UTF-8")
+        else:
+            super().send_receive_event_to_app()
+
+    def _refuse_flood(self, reason: str) -> None:
+        self._is_deaf = True
+        self.frames = []
+        self.conn.data_to_send()  # answers to what is refused
+        self.cut(POLICY, reason)
+
     def write_now(self, frames: bytes) -> bool:
         """Hand whole frames to the socket; False when it has no room for them, or is closed."""
         if not self.writable.is_set() or self.disconnected or self.close_sent or self.transport.is_closing():
@@ -344,6 +384,14 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         if self.close_timer is not None:
             self.close_timer.cancel()
         self.close_timer = self.loop.call_later(self.runtime.settings.linger_s, self.transport.abort)
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _listening_socket(settings: Settings) -> socket.socket:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from data_eng.errors import SpymasterError
-from data_eng.units import HUD_HISTORY_WINDOWS, WINDOW_NS
+from data_eng.units import DAY_NS, HUD_HISTORY_WINDOWS, WINDOW_NS
 from serving import asyncapi, explain, levels, openapi, profile, wire
 from serving.day import day_rows
-from serving.hud_streaming import HudCache
+from serving.hud_streaming import HudCache, SizedCache
 from serving.metrics import CONTENT_TYPE
 from serving.negotiation import accepts, choose_encoding, compress, entity_tag, matches
 from serving.problems import PROBLEM_MEDIA_TYPE, Problem
@@ -26,12 +28,14 @@ from serving.runtime import Runtime, require_surfaces
 CHUNK_BYTES: Final = 256 << 10
 """an answer goes out in pieces, so that a slow reader holds one and not a copy of all"""
 JSON_MEDIA_TYPE: Final = "application/json"
+PROFILE_REACH_NS: Final = 366 * DAY_NS
+"""further away no trade date can belong to the day; calendars end with the years of int64 nanoseconds"""
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A body before compression, with what HTTP says about it."""
+    """A body, with what HTTP says about it."""
 
     body: bytes
     media_type: str
@@ -43,6 +47,7 @@ class Api:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self._answers = SizedCache(runtime.settings.answer_cache_bytes)
 
     def routes(self) -> list[Route]:
         """Endpoints, by path."""
@@ -61,6 +66,7 @@ class Api:
             Route("/v1/levels", self._guarded("levels", self.levels), methods=get),
             Route("/v1/explain", self._guarded("explain", self.explain), methods=get),
             Route("/v1/ticket", self._guarded("ticket", self.ticket), methods=post),
+            Route("/v1/ticket", _only_by_post, methods=get),
         ]
 
     # ---- endpoints
@@ -156,6 +162,7 @@ class Api:
         """One row per window of the whole day."""
         query = Query(request.scope["query_string"], ("symbol", "dt"))
         cache = await self.runtime.day(query.symbol(), query.dt())
+        require_surfaces(cache, ("trade",))
 
         def build() -> Answer:
             rows = day_rows(cache)
@@ -171,6 +178,8 @@ class Api:
         cache = await self.runtime.day(query.symbol(), query.dt())
         require_surfaces(cache, ("trade",))
         end = cache.last_ts_ns if asked is None else asked
+        if abs(end - cache.last_ts_ns) > PROFILE_REACH_NS:
+            raise Problem(404, "no_data", "end_ts_ns is more than a year away from the day that is served")
 
         def build() -> Answer:
             found = profile.profile_of(self.runtime.lake, cache, end)
@@ -252,15 +261,34 @@ class Api:
         headers = {"ETag": tag, "Vary": "Accept-Encoding, Origin", "Cache-Control": "no-cache"}
         if matches(request.headers.get("if-none-match"), tag):
             return Response(status_code=304, headers=headers)
-        async with self.runtime.requests:
-            answer, body = await self.runtime.in_thread(_built, build, encoding)
-        if not accepts(request.headers.get("accept"), answer.media_type):
-            raise Problem(406, "not_acceptable", f"the answer is {answer.media_type}, which Accept excludes")
-        headers |= answer.headers
-        if encoding != "identity":
-            headers["Content-Encoding"] = encoding
-        headers["Content-Length"] = str(len(body))
-        return StreamingResponse(_pieces(body), headers=headers, media_type=answer.media_type)
+        places = self.runtime.requests
+        await places.acquire()
+        held = True
+        try:
+            packed = await self._packed(tag, build, encoding)
+            if not accepts(request.headers.get("accept"), packed.media_type):
+                raise Problem(
+                    406, "not_acceptable", f"the answer is {packed.media_type}, not what Accept names"
+                )
+            headers |= packed.headers
+            if encoding != "identity":
+                headers["Content-Encoding"] = encoding
+            headers["Content-Length"] = str(len(packed.body))
+            held = len(packed.body) <= CHUNK_BYTES
+            release = _nothing if held else places.release
+            return SentResponse(packed, headers, release)
+        finally:
+            if held:
+                places.release()
+
+    async def _packed(self, tag: str, build: Callable[[], Answer], encoding: str) -> Answer:
+        """The answer in its encoding; what was asked for lately is not made again."""
+        known = self._answers.get(tag)
+        if isinstance(known, Answer):
+            return known
+        packed = await self.runtime.in_thread(_built, build, encoding)
+        self._answers.put(tag, packed, len(packed.body))
+        return packed
 
     def _about(self, cache: HudCache) -> dict[str, str]:
         return {
@@ -282,6 +310,11 @@ class Api:
         return Answer(wire.encode_table(rows, metadata), wire.ARROW_MEDIA_TYPE, headers)
 
 
+async def _only_by_post(_: Request) -> Response:
+    """The catch-all for pages would answer a GET with 404."""
+    raise HTTPException(405, headers={"Allow": "POST"})
+
+
 def problem_response(problem: Problem) -> Response:
     """A refusal as an answer."""
     headers = {"Cache-Control": "no-store"}
@@ -290,9 +323,28 @@ def problem_response(problem: Problem) -> Response:
     return Response(problem.body(), problem.status, headers, media_type=PROBLEM_MEDIA_TYPE)
 
 
-def _built(build: Callable[[], Answer], encoding: str) -> tuple[Answer, bytes]:
+class SentResponse(StreamingResponse):
+    """An answer in pieces; calls `release` when it is sent, or the client is gone."""
+
+    def __init__(self, answer: Answer, headers: Mapping[str, str], release: Callable[[], None]) -> None:
+        super().__init__(_pieces(answer.body), headers=headers, media_type=answer.media_type)
+        self._release = release
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._release()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _built(build: Callable[[], Answer], encoding: str) -> Answer:
     answer = build()
-    return answer, compress(answer.body, encoding)
+    return replace(answer, body=compress(answer.body, encoding))
 
 
 async def _pieces(body: bytes) -> AsyncIterator[bytes]:

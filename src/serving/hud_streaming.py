@@ -376,8 +376,9 @@ class HudStreamService:
             )
         if calibration_record(self.lake.manifest(CALIBRATION, symbol, record["dt"])) != dict(record):
             raise LakeError(
-                f"{CALIBRATION} of {symbol} {record['dt']} was replaced since the scores of {dt} were made from"
-                f" it; rebuild them: spymaster run --dt {dt} --symbol {symbol} --from-stage vacuum_surface"
+                f"{CALIBRATION} of {symbol} {record['dt']} was replaced since the scores of {dt} were made"
+                f" from it; rebuild them: spymaster run --dt {dt} --symbol {symbol}"
+                " --from-stage vacuum_surface"
             )
         surfaces = {
             name: SurfaceRows(SURFACES[name], reader, self._blocks) for name, reader in readers.items()

@@ -10,6 +10,12 @@ from serving.wire import ARROW_MEDIA_TYPE
 
 JSON: Final = "application/json"
 INT64_TEXT: Final = {"type": "string", "pattern": "^-?[0-9]{1,19}$"}
+DATE_TEXT: Final = {
+    "type": "string",
+    "format": "date",
+    "pattern": "^(19[7-9][0-9]|2[01][0-9]{2}|22[0-5][0-9]|226[01])-[0-9]{2}-[0-9]{2}$",
+}
+"""the years of int64 nanoseconds"""
 _OR_NULL: Final = {"type": ["string", "null"], "pattern": "^-?[0-9]{1,19}$"}
 _POSITION: Final = {
     "type": "object",
@@ -184,7 +190,7 @@ def openapi(version: str) -> dict[str, Any]:
     symbol = _parameter(
         "symbol", {"type": "string", "pattern": "^[A-Z0-9]{1,8}$"}, "contract; default as catalogued"
     )
-    dt = _parameter("dt", {"type": "string", "format": "date"}, "UTC date; default as catalogued")
+    dt = _parameter("dt", DATE_TEXT, "UTC date; default as catalogued")
     start = _parameter("start_ts_ns", INT64_TEXT, "windows that end after this, UTC ns")
     end = _parameter("end_ts_ns", INT64_TEXT, "windows that end at or before this, UTC ns; default the last")
     at = _parameter("ts_ns", INT64_TEXT, "the first window that ends at or after this", required=True)

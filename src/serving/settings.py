@@ -53,8 +53,8 @@ class Settings(BaseSettings):
 
     max_clients: int = Field(64, ge=1)
     max_clients_per_address: int = Field(64, ge=1)
-    max_requests: int = Field(8, ge=1)
-    """HTTP answers in the making or on their way at a time"""
+    max_requests: int = Field(16, ge=1)
+    """HTTP answers in the making, and large ones on their way, at a time"""
     max_connections: int = Field(512, ge=1)
     """open connections of all kinds"""
     command_bytes: int = Field(4096, ge=128)
@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     loaded_days: int = Field(2, ge=1)
     block_cache_bytes: int = Field(256 << 20, ge=1 << 20)
     message_cache_bytes: int = Field(64 << 20, ge=1 << 20)
+    answer_cache_bytes: int = Field(64 << 20, ge=1)
+    """HTTP answers that are kept, compressed as they were sent"""
 
     @field_validator("origin")
     @classmethod

@@ -27,7 +27,9 @@ def bench(
     page: Path | None = None,
     output: Output = OUTPUT,
 ) -> int:
-    """Measure the goals P1 to P6 and P9 against C, zstd, pyarrow, plain Python and nautilus_trader.
+    """Measure the goals P1 to P6 and P9 to P11 against C, zstd, pyarrow, plain Python and nautilus_trader.
+
+    P10 and P11 are the service's: 1,000 clients on loopback for 30 s, and a whole day in memory.
 
     Results are compared first; when they differ, no time is given. A peer that is not installed is
     reported as missing. Exit code 1 when a measured goal is not met. Works in a checkout only.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,12 +31,17 @@ _MARK: Final = ".compiled"
 
 
 def kernel_modules() -> tuple[str, ...]:
-    """Modules of `data_eng.kernels` with something to compile, the largest first: it takes longest."""
+    """Modules of `data_eng.kernels` that have something to compile, the largest first: it takes longest.
+
+    A kernel file that another one imports is compiled with that one, and not named.
+    """
     import data_eng.kernels as package
 
-    files = [path for path in Path(package.__path__[0]).glob("*.py") if "@njit" in path.read_text("utf-8")]
-    by_size = sorted(files, key=lambda path: (-path.stat().st_size, path.name))
-    return tuple(f"{package.__name__}.{path.stem}" for path in by_size)
+    texts = {path.stem: path.read_text("utf-8") for path in Path(package.__path__[0]).glob("*.py")}
+    imported = {name for text in texts.values() for name in re.findall(r"kernels\.(\w+) import", text)}
+    compiled = [name for name, text in texts.items() if "@njit" in text and name not in imported]
+    by_size = sorted(compiled, key=lambda name: (-len(texts[name]), name))
+    return tuple(f"{package.__name__}.{name}" for name in by_size)
 
 
 def cold_kernels() -> tuple[str, ...]:

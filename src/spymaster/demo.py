@@ -35,8 +35,6 @@ PICTURE: Final = "radar.png"
 PICTURE_START: Final = "09:29@America/New_York"
 """a minute before the cash open"""
 PICTURE_MINUTES: Final = {"tiny": 2.0, "small": 10.0}
-OPTIONS_TOO: Final = False
-"""no stage of this version reads option books; with them the chain is played too, and --no-gex falls away"""
 SIMULATED_RAW: Final = "sim"
 OURS: Final = frozenset({SIMULATED_RAW, PICTURE, "bronze", "silver", "gold", "_staging"})
 """what a demo leaves in its lake"""
@@ -51,7 +49,8 @@ def demo(
     preset: Literal["tiny", "small"] = "small",
     output: Output = OUTPUT,
 ) -> int:
-    """Simulate half an hour of ES, run every stage and check on it, and tell and paint what happened.
+    """Simulate half an hour of ES and its options, run every stage and check, and tell and paint what
+    happened.
 
     Needs no account and no input. Everything it shows is SIMULATED: invented orders, a make-believe exchange.
 
@@ -139,7 +138,7 @@ def _play(
     raw = root / SIMULATED_RAW
     with Compilation((SIMULATOR, *cold_kernels())) as compilation:
         report.note(NOTE)
-        _simulate(raw, report, preset, seed, compilation, options=OPTIONS_TOO)
+        _simulate(raw, report, preset, seed, compilation)
         compilation.wait()
     kernels_ready()
 
@@ -148,12 +147,9 @@ def _play(
     from data_eng.params import RunParams
     from data_eng.raw_files import discover
 
-    if not OPTIONS_TOO:
-        report.note("no stage of this version reads options: the future alone is played, as with --no-gex")
     opened = Lake(root)
     symbol = pipeline.resolve_symbol(opened, DEFAULT_DT, raw=lambda: discover(raw), report=report)
-    params = RunParams(no_gex=not OPTIONS_TOO)
-    pipeline.run(opened, DEFAULT_DT, symbol, params, raw=lambda: discover(raw), report=report)
+    pipeline.run(opened, DEFAULT_DT, symbol, RunParams(), raw=lambda: discover(raw), report=report)
     no_picture = _paint(root, symbol, picture_at, preset)
     report.note(no_picture or f"picture: {picture_at}")
     verdicts, failed = _check(opened, symbol, report)
@@ -208,9 +204,7 @@ def _require_ours(lake: Path) -> None:
 # -- steps ---------------------------------------------------------------------------------------------------
 
 
-def _simulate(
-    raw: Path, report: EdgeReporter, preset: str, seed: int, compilation: Compilation, *, options: bool
-) -> None:
+def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, compilation: Compilation) -> None:
     name = f"simulate {preset}"
 
     def progress(done_s: float, total_s: float, what: str) -> None:
@@ -223,7 +217,7 @@ def _simulate(
     from simex import SimexError, simulate
 
     try:
-        result = simulate(DEFAULT_DT, preset, seed, raw, options=options, force=True, progress=progress)
+        result = simulate(DEFAULT_DT, preset, seed, raw, force=True, progress=progress)
     except SimexError as error:
         raise UsageError(str(error)) from error
     records = sum(int(file["records"]) for file in result.meta["files"].values())
@@ -233,11 +227,12 @@ def _simulate(
 def _check(lake: Lake, symbol: str, report: EdgeReporter) -> tuple[list[str], list[str]]:
     """(one line per check that was made, lines of what does not hold)."""
     from data_eng.integrity.book import check_futures_book
+    from data_eng.integrity.gex import check_gex
     from data_eng.integrity.physics import check_physics
 
     failed: list[str] = []
     verdicts: list[str] = []
-    for name, check in (("data", check_futures_book), ("physics", check_physics)):
+    for name, check in (("data", check_futures_book), ("physics", check_physics), ("gex", check_gex)):
         step = f"verify {name}"
         report.stage_start(step)
         begin = time.perf_counter()

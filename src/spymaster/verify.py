@@ -16,7 +16,7 @@ _Check = Callable[..., "Report"]
 
 
 def verify(
-    what: Literal["data", "physics", "hud", "all"] = "all",
+    what: Literal["data", "physics", "gex", "hud", "all"] = "all",
     /,
     *,
     day: Day = DAY,
@@ -33,17 +33,23 @@ def verify(
     Parameters
     ----------
     what:
-        data = futures book and radar; physics = calibration, vacuum, bands, context and picture; hud = the
-        service, through sockets on loopback too; all = every check of this version.
+        data = futures book and radar; physics = calibration, vacuum, bands, context and picture; gex = option
+        quotes, gamma and its profile; hud = the service, through sockets on loopback too; all = every check.
     samples:
         Windows, chosen by a fixed seed, that are rebuilt from scratch: the book from bronze, the picture from
         the surfaces. Of the service, the first batches that are read back.
     """
     from data_eng.integrity.book import check_futures_book
+    from data_eng.integrity.gex import check_gex
     from data_eng.integrity.physics import check_physics
     from serving.service_checks import check_service
 
-    checks: dict[str, _Check] = {"data": check_futures_book, "physics": check_physics, "hud": check_service}
+    checks: dict[str, _Check] = {
+        "data": check_futures_book,
+        "physics": check_physics,
+        "gex": check_gex,
+        "hud": check_service,
+    }
     chosen = list(checks.values()) if what == "all" else [checks[what]]
     return _report(chosen, day, lake, samples, output)
 
@@ -66,7 +72,7 @@ def verify_data(*, day: Day = DAY, lake: LakeAt = LAKE_AT, samples: int = 5, out
 def verify_physics(
     *, day: Day = DAY, lake: LakeAt = LAKE_AT, samples: int = 5, output: Output = OUTPUT
 ) -> int:
-    """Check calibration, vacuum, bands, context and picture of one day by computing them a second way.
+    """Check calibration, vacuum, bands, context, picture and gamma of one day by computing them a second way.
 
     For example:
 
@@ -77,7 +83,10 @@ def verify_physics(
     samples:
         Windows, chosen by a fixed seed, whose picture is painted again from the surfaces.
     """
-    return verify("physics", day=day, lake=lake, samples=samples, output=output)
+    from data_eng.integrity.gex import check_gex
+    from data_eng.integrity.physics import check_physics
+
+    return _report([check_physics, check_gex], day, lake, samples, output)
 
 
 def verify_hud(*, day: Day = DAY, lake: LakeAt = LAKE_AT, samples: int = 5, output: Output = OUTPUT) -> int:

@@ -41,3 +41,16 @@ def test_a_rate_in_percent_is_refused() -> None:
 
 def test_chosen_parameters_are_sorted_by_name() -> None:
     assert list(RunParams().chosen(("strict", "no_gex"))) == ["no_gex", "strict"]
+
+
+@pytest.mark.parametrize("shards", [0, -1, 65])
+def test_a_number_of_shards_that_no_machine_has_is_refused(shards: int) -> None:
+    with pytest.raises(UsageError, match="from 1 to 64"):
+        RunParams(shards=shards)
+
+
+def test_no_stage_depends_on_the_number_of_shards() -> None:
+    """What changes no byte must not make a table stale either."""
+    from data_eng.pipeline import STAGES
+
+    assert [stage.name for stage in STAGES if "shards" in stage.params] == []

@@ -15,10 +15,12 @@ from data_eng.errors import LakeError, MissingDataError, RawDataError, UsageErro
 from data_eng.lake import Lake
 from data_eng.params import RunParams
 from data_eng.pipeline import Request
+from data_eng.raw_files import discover
 from data_eng.schema import TABLES
 from data_eng.stage import SELECTION, SilentReporter, Stage, StageContext, StageError
 from data_eng.stage_order import sort_stages
 from tests.data_eng.fake_lake import FakeCatalogue, FakeLake
+from tests.dbn_samples import definition, mbo_day, write_dbn
 
 DT, SYMBOL = "2026-01-06", "ESH6"
 MBO, DEFS = "bronze.f.mbo", "bronze.f.defs"
@@ -422,10 +424,18 @@ def test_the_contract_is_the_named_one_else_the_selected_one(world: World) -> No
     assert pipeline.resolve_symbol(lake, DT, stages=stages) == "ESH6"
 
 
-def test_the_option_part_is_never_left_out_silently(world: World) -> None:
-    with pytest.raises(UsageError, match="--no-gex"):
-        pipeline.require_option_part(RunParams(), world.stages)
-    pipeline.require_option_part(RunParams(no_gex=True), world.stages)
+def test_the_option_part_is_never_left_out_silently(tmp_path: Path) -> None:
+    """A folder with the futures alone is refused before any work; --no-gex is the way, and it is offered."""
+    raw = tmp_path / "raw"
+    write_dbn(raw / "mbo", mbo_day(30))
+    write_dbn(raw / "definitions", [definition()], schema="definition")
+    lake = Lake(tmp_path / "lake")
+    with pytest.raises(MissingDataError, match=r"statistics.*--no-gex"):
+        pipeline.run(lake, DT, SYMBOL, RunParams(), raw=lambda: discover(raw))
+    assert lake.partitions() == []
+    report = SilentReporter()
+    pipeline.run(lake, DT, SYMBOL, RunParams(no_gex=True), raw=lambda: discover(raw), report=report)
+    assert any("gamma is 0 on the whole ladder" in line for line in report.warnings)
 
 
 def test_every_stage_of_this_version_fits_the_others() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from data_eng.lake import Lake
 from serving.hud_streaming import HudCache, HudStreamService
 from serving.local import LocalService
 from serving.settings import load_settings
+from serving.surfaces import SURFACES
 
 SYMBOL, DT = "ESH6", "2026-01-06"
 
@@ -44,9 +46,29 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Lake:
 
 
 @pytest.fixture(scope="session")
+def poor(tiny: Lake, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The same lake without what the service can do without: trades and options."""
+    root = tmp_path_factory.mktemp("poor") / "lake"
+    for layer in ("bronze", "silver", "gold"):
+        shutil.copytree(tiny.root / layer, root / layer)
+    lake = Lake(root)
+    for surface in SURFACES.values():
+        if not surface.required:
+            lake.delete(surface.dataset, SYMBOL, DT)
+    return lake
+
+
+@pytest.fixture(scope="session")
 def cache(tiny: Lake) -> HudCache:
     """The day, loaded."""
     return HudStreamService(tiny).load_cache(SYMBOL, DT)
+
+
+@pytest.fixture(scope="module")
+def poor_url(poor: Lake) -> Iterator[str]:
+    """A service over the lake without trades and options."""
+    with LocalService(load_settings(lake=poor.root, port=0, host="127.0.0.1")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -65,13 +65,13 @@ def test_history_comes_as_polars_or_pandas_too(url: str, cache: HudCache) -> Non
         assert client.profile(kind="arrow").num_rows > 0
 
 
-def test_documents_and_refusals(url: str, cache: HudCache) -> None:
-    with Client(url) as client:
+def test_documents_and_refusals(url: str, poor_url: str, cache: HudCache) -> None:
+    with Client(url) as client, Client(poor_url) as poor:
         assert client.catalog()["default"] == {"symbol": SYMBOL, "dt": DT}
         assert {level["id"] for level in client.levels()["levels"]} >= {"prior_close", "overnight_high"}
         assert client.explain(cache.ts_ns(7))["seq"] == "7"
         for asked, code in (
-            (lambda: client.history("gex_profile"), "no_data"),
+            (lambda: poor.history("gex_profile"), "no_data"),
             (lambda: client.history("walls", start_ts_ns=0, end_ts_ns=1), "unknown_surface"),
             (lambda: client.history("hud", dt="2020-01-01"), "unknown_day"),
             (lambda: client.live(surfaces=("nope",)).open(), "unknown_surface"),
@@ -126,8 +126,8 @@ def test_the_client_for_an_event_loop_does_the_same(url: str, tiny: Lake, cache:
             assert (await client.profile()).num_rows > 0
             assert (await client.levels())["dt"] == DT
             assert (await client.explain(cache.first_ts_ns))["seq"] == "0"
-            with pytest.raises(ClientError, match="no_data"):
-                await client.history("option_quote")
+            with pytest.raises(ClientError, match="unknown_surface"):
+                await client.history("options", start_ts_ns=0, end_ts_ns=1)
             async with client.live(surfaces=("snap",), speed="max") as stream:
                 assert stream.hello["windows"] == 120
                 assert [window.seq async for window in stream] == list(range(120))

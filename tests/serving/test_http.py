@@ -18,11 +18,15 @@ from data_eng.lake import Lake
 from data_eng.units import WINDOW_NS
 from serving import wire
 from serving.hud_streaming import HudCache
+from serving.local import LocalService
+from serving.settings import load_settings
 from serving.surfaces import SURFACES
 from tests.serving.conftest import DT, SYMBOL
 from tests.serving.streams import LakeRows, same_bits
 
-SERVED = [name for name in SURFACES if name not in ("gex_profile", "option_quote")]
+SERVED = list(SURFACES)
+EMPTY = ("option_quote",)
+"""has no rows without option files"""
 ARROW = "application/vnd.apache.arrow.stream"
 
 
@@ -54,7 +58,7 @@ def test_a_range_is_the_lakes_rows_bit_for_bit(
     found = wire.decode(response.content)
     rows = LakeRows(tiny, surface)
     wanted = pa.concat_tables([rows.window(cache.ts_ns(seq)) for seq in range(21, 61)])
-    assert found.num_rows > 0
+    assert (found.num_rows > 0) == (surface not in EMPTY)
     assert same_bits(found, wanted)
     about = {name: response.headers[f"x-hud-{name}"] for name in ("symbol", "surface", "rows")}
     assert about == {"symbol": SYMBOL, "surface": surface, "rows": str(found.num_rows)}
@@ -143,6 +147,27 @@ def test_an_answer_that_is_known_already_is_not_sent_again(http: httpx2.Client, 
     assert one.headers["etag"] != other.headers["etag"]
 
 
+def test_large_answers_on_their_way_have_their_places_and_give_them_back(tiny: Lake) -> None:
+    settings = load_settings(lake=tiny.root, port=0, max_requests=2, answer_s=3.0, send_buffer_bytes=8192)
+    with LocalService(settings) as url:
+        parts = urlsplit(url)
+        slow = [socket.socket() for _ in range(2)]
+        for raw in slow:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            raw.connect((parts.hostname, parts.port))
+            raw.sendall(f"GET /v1/hud/bootstrap HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        with httpx2.Client(base_url=url, trust_env=False, timeout=60) as http:
+            assert http.get("/healthz").status_code == 200, "what is small needs no place"
+            assert http.get("/v1/hud/bootstrap").status_code == 200, "and waits until the slow ones are cut"
+            for _ in range(6):  # clients that go away in the middle
+                with socket.create_connection((parts.hostname, parts.port)) as raw:
+                    raw.sendall(f"GET /v1/hud/bootstrap HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+                    raw.recv(100)
+            assert http.get("/v1/surfaces/hud").status_code == 200
+        for raw in slow:
+            raw.close()
+
+
 def test_what_nobody_sends_is_not_acceptable(http: httpx2.Client) -> None:
     refused = http.get("/v1/hud/bootstrap", headers={"Accept-Encoding": "br;q=1, identity;q=0"})
     problem(refused, 406, "not_acceptable")
@@ -172,7 +197,6 @@ def test_what_nobody_sends_is_not_acceptable(http: httpx2.Client) -> None:
         ("/v1/surfaces/snap?dt=2026-02-30", 400, "bad_dt"),
         ("/v1/surfaces/snap?symbol=NQH6", 404, "unknown_day"),
         ("/v1/surfaces/snap?dt=2026-01-07", 404, "unknown_day"),
-        ("/v1/surfaces/gex_profile", 404, "no_data"),
         ("/v1/surfaces/snap?rows=5", 400, "unknown_parameter"),
         ("/v1/surfaces/snap?dt=2026-01-06&dt=2026-01-06", 400, "repeated_parameter"),
         ("/v1/surfaces/snap?dt", 400, "malformed_query"),
@@ -191,6 +215,27 @@ def test_refusals_are_problems_that_say_what_and_why(
     detail = problem(http.get(path), status, code)
     assert len(detail) > 10
     assert "/tmp" not in detail, "no path of this machine"
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/surfaces/gex_profile", "/v1/surfaces/trade", "/v1/hud/profile", "/v1/hud/day"]
+)
+def test_what_the_lake_does_not_have_is_told_with_the_command_that_makes_it(poor_url: str, path: str) -> None:
+    detail = problem(httpx2.get(poor_url + path, trust_env=False), 404, "no_data")
+    assert "spymaster run --dt 2026-01-06 --symbol ESH6 --only" in detail
+    assert "/tmp" not in detail
+
+
+def test_a_catalogue_tells_what_is_not_there(poor_url: str, poor: Lake) -> None:
+    document = httpx2.get(f"{poor_url}/v1/catalog", trust_env=False).json()
+    (day,) = document["days"]
+    missing = {name for name, told in day["surfaces"].items() if not told["available"]}
+    assert missing == {"gex_profile", "option_quote", "trade"}
+    assert "spymaster run" in day["surfaces"]["gex_profile"]["reason"]
+    assert day["servable"] is True
+    assert str(poor.root) not in json.dumps(document)
+    for level in httpx2.get(f"{poor_url}/v1/levels", trust_env=False).json()["levels"]:
+        assert level["unavailable"], "without trades there is no level, and each says so"
 
 
 def test_the_longest_ranges_allowed_are_answered(http: httpx2.Client) -> None:
@@ -244,8 +289,6 @@ def test_the_catalogue_tells_days_surfaces_and_limits(
         told, manifest = day["surfaces"][name], tiny.manifest(SURFACES[name].dataset, SYMBOL, DT)
         assert (told["rows"], told["schema_hash"]) == (manifest.row_count, manifest.schema_hash)
         assert told["available"] is True
-    assert day["surfaces"]["gex_profile"]["available"] is False
-    assert "spymaster run" in day["surfaces"]["gex_profile"]["reason"]
     assert str(tiny.root) not in json.dumps(document)
 
 

@@ -63,6 +63,13 @@ def test_other_windows_are_found(cache: HudCache, tiny: Lake) -> None:
 def test_an_empty_surface_is_found(cache: HudCache) -> None:
     empty = replace(cache.surfaces["gex"].manifest, files=(), row_count=0)
     assert not checks.check_not_empty(spoil(cache, "gex", manifest=empty)).passed
+    quotes = cache.surfaces["option_quote"].manifest
+    assert quotes.row_count == 0
+    assert checks.check_not_empty(cache).passed, "this lake was made with --no-gex"
+    for told in ({"params": {"no_gex": False}}, {"warnings": ()}):
+        assert not checks.check_not_empty(
+            spoil(cache, "option_quote", manifest=replace(quotes, **told))
+        ).passed
 
 
 def test_a_bootstrap_that_differs_is_found(cache: HudCache, tiny: Lake) -> None:

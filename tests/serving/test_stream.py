@@ -32,7 +32,7 @@ from tests.serving.streams import (
     until_end,
 )
 
-ALL = tuple(name for name, s in SURFACES.items() if name not in ("gex_profile", "option_quote"))
+ALL = tuple(SURFACES)
 
 
 @pytest.fixture(scope="module")

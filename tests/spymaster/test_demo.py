@@ -15,7 +15,8 @@ import pytest
 
 import spymaster as package
 from data_eng.lake import Lake
-from data_eng.pipeline import OPTION_QUOTE, STAGES
+from data_eng.pipeline import STAGES
+from serving.client import Client
 from spymaster import demo as verb
 from tests.dbn_samples import DT, definition, mbo_day, write_dbn
 from tests.spymaster.conftest import Command
@@ -93,11 +94,32 @@ def test_a_temporary_lake_is_gone_afterwards_and_the_picture_stays(
     spymaster: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    answer = spymaster("demo", "--preset", "tiny", "--json")
+    answer = spymaster("demo", "--preset", "tiny", "--no-serve", "--json")
     picture = Path(json.loads(answer.out)["picture"])
     assert (answer.code, json.loads(answer.out)["lake"]) == (0, None)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [picture]
     assert picture.read_bytes().startswith(PNG)
+
+
+def test_at_its_end_a_demo_serves_what_it_made_until_it_is_stopped(kept: tuple[Path, str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "spymaster.cli", "demo", "--preset", "tiny", "--lake", str(kept[0])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        url = next(line for line in process.stdout if line.startswith("the radar: ")).split()[2]
+        with Client(url) as client:
+            (day,) = client.catalog()["days"]
+            assert (day["origin"], day["windows"]) == ("simulated", 120)
+            assert client.bootstrap().num_rows == 120
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_without_matplotlib_the_story_is_told_and_the_reason_given(
@@ -112,8 +134,11 @@ def test_without_matplotlib_the_story_is_told_and_the_reason_given(
     assert "SIMULATED: ESH6" in answer.out
 
 
-def test_options_are_played_as_soon_as_a_stage_reads_them() -> None:
-    assert any(OPTION_QUOTE in stage.outputs for stage in STAGES) == verb.OPTIONS_TOO
+def test_the_options_are_played_and_their_gamma_is_checked(kept: tuple[Path, str]) -> None:
+    lake, said = Lake(kept[0]), kept[1]
+    gex = lake.read("silver.future_option_mbo.gex_surface_1s", "ESH6", verb.DEFAULT_DT, columns=["gex_abs"])
+    assert gex["gex_abs"].to_numpy().max() > 0
+    assert "checked: gex," in said
 
 
 def refused(spymaster: Command, lake: Path) -> str:

@@ -72,9 +72,14 @@ def check_gex(
         SNAPSHOT,
         symbol,
         dt,
-        ["window_end_ts_ns", "spot_ref_price_int", "mid_price_int", "book_valid", "event_count"],
+        ["window_end_ts_ns", "spot_ref_price_int", "mid_price_int", "event_count"],
     )
     ends, spot = snapshot["window_end_ts_ns"], snapshot["spot_ref_price_int"]
+    if len(ends) == 0:
+        nothing = Check("gex_windows", 0, "windows", 1, (f"{SNAPSHOT} has no window",))
+        return Report(
+            f"gamma integrity {symbol} {dt}", (nothing,), windows=0, valid_windows=0, rows=0, events=0
+        )
     walk = GexPass(ends, spot, whole_run=is_whole_run(lake.manifest(SNAPSHOT, symbol, dt)))
     excuses = [text for text in manifest.warnings if text in WHY_ZERO]
     underlying = _check_underlying(lake, symbol, dt)
@@ -125,6 +130,7 @@ def _full(
     around_sampled: dict[int, Exposures] = {}
     sums = np.zeros((len(ends), 2))
     strikes = np.unique(np.concatenate([listed, gex_checks.ladder_of(spot[spot > 0]).ravel()]))
+    whole_chain = _within_reach(listed, spot)
     before: Exposures | None = None
     for number, quote_rows, gex_rows in _paired(lake, symbol, dt, quotes):
         block = _windows_of(number, ends)
@@ -135,7 +141,9 @@ def _full(
             for end in sampled:
                 mine = (quote_rows["window_end_ts_ns"] == end) & (quote_rows["reason"] == "ok")
                 if end in ends[block]:
-                    kept[end] = _weights(quote_rows.take(mine), multipliers)
+                    kept[end] = _weights(
+                        quote_rows.take(mine), multipliers, whole=bool(whole_chain[ends == end][0])
+                    )
         for end in sampled:
             if end in ends[block]:
                 around_sampled[end] = around
@@ -145,7 +153,6 @@ def _full(
             walk.examine(gex_rows)
             walk.compare(gex_rows, around, np.isin(strikes, listed))
         before = around
-    whole_chain = _within_reach(listed, spot)
     checks = [
         _check_engine_run(lake, symbol, dt),
         *walk.checks(zeros=False),
@@ -323,13 +330,14 @@ def _multiplier(rows: Rows, multipliers: dict[int, float]) -> Array:
     return np.asarray(each[inverse])
 
 
-def _weights(rows: Rows, multipliers: dict[int, float]) -> Weights:
+def _weights(rows: Rows, multipliers: dict[int, float], *, whole: bool) -> Weights:
     sign = np.where(rows["right"] == "C", 1.0, -1.0)
     return Weights(
         rows["strike_price_int"] / PRICES_PER_POINT,
         rows["seconds_to_expiry"] / SECONDS_PER_YEAR,
         rows["implied_vol"],
         sign * rows["open_interest"] * _multiplier(rows, multipliers),
+        whole,
     )
 
 

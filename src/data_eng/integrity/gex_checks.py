@@ -55,6 +55,9 @@ PROFILE_REACH: Final = 150.0
 SCAN_POINTS: Final = 0.05
 UNKNOWN_SIGN: Final = 1e-6
 """share of the largest net gamma below which its sign is not judged"""
+PART_REACH: Final = 50.0
+UNKNOWN_SIGN_OF_PART: Final = 0.1
+"""the same where strikes stand outside the quote table: they weigh a little, and less near spot"""
 REL_TOL: Final = 1e-9
 HISTORY_WINDOWS: Final = 3
 BLOCK_NS: Final = ROW_GROUP_WINDOWS * WINDOW_NS
@@ -62,12 +65,16 @@ BLOCK_NS: Final = ROW_GROUP_WINDOWS * WINDOW_NS
 
 
 class Weights(NamedTuple):
-    """What flips are recomputed from, by option: points, years, vol, signed contracts x multiplier."""
+    """What flips are recomputed from, by option: points, years, vol, signed contracts x multiplier.
+
+    whole: the options are the whole chain, none stands outside the quote table.
+    """
 
     strike: Array
     years: Array
     vol: Array
     lots: Array
+    whole: bool
 
 
 class Exposures:
@@ -81,11 +88,17 @@ class Exposures:
         self.put = np.zeros((len(window_end), len(strikes)))
 
     def add(self, quotes: Rows, exposure: Array) -> None:
-        """Adds float64[n] exposures of quote rows."""
-        at = np.searchsorted(self.window_end, quotes["window_end_ts_ns"])
-        column = np.searchsorted(self.strikes, quotes["strike_price_int"])
+        """Adds float64[n] exposures of quote rows; rows of no window or strike are other checks' findings."""
+        if not len(self.window_end) or not len(self.strikes):
+            return
+        at = np.minimum(
+            np.searchsorted(self.window_end, quotes["window_end_ts_ns"]), len(self.window_end) - 1
+        )
+        column = np.minimum(np.searchsorted(self.strikes, quotes["strike_price_int"]), len(self.strikes) - 1)
+        placed = self.window_end[at] == quotes["window_end_ts_ns"]
+        placed &= self.strikes[column] == quotes["strike_price_int"]
         for right, values in (("C", self.call), ("P", self.put)):
-            mine = quotes["right"] == right
+            mine = placed & (quotes["right"] == right)
             np.add.at(values, (at[mine], column[mine]), exposure[mine])
 
     def values(self) -> dict[str, Array]:
@@ -312,14 +325,18 @@ def check_flips(samples: Sequence[tuple[int, float, Weights, Sequence[float]]], 
     """Flips of sampled windows: (window_end, spot in points, weights, stored flips) each.
 
     The net gamma is looked at every 0.05 points. Between two neighbours of opposite sign, both far enough
-    from 0 to have one, stands an odd number of flips; at a flip the net gamma is next to nothing.
+    from 0 to have one, stands an odd number of flips; at a flip the net gamma is next to nothing. Where the
+    quote table holds only part of the chain, what is far from 0 is judged, within 50 points.
     """
     tally = Tally("profile_flips", "windows")
     for window_end, spot, weights, flips in samples:
-        points = spot + np.linspace(-PROFILE_REACH, PROFILE_REACH, round(2 * PROFILE_REACH / SCAN_POINTS) + 1)
+        reach, unknown = (
+            (PROFILE_REACH, UNKNOWN_SIGN) if weights.whole else (PART_REACH, UNKNOWN_SIGN_OF_PART)
+        )
+        points = spot + np.linspace(-reach, reach, round(2 * reach / SCAN_POINTS) + 1)
         points = points[points > 0]
         net = net_at(points, weights, rate)
-        floor = UNKNOWN_SIGN * np.abs(net).max(initial=0.0)
+        floor = unknown * np.abs(net).max(initial=0.0)
         sure = np.flatnonzero(np.abs(net) > floor)
         wrong = []
         if list(flips) != sorted(flips) or any(abs(f - spot) > PROFILE_REACH + 1e-9 for f in flips):
@@ -328,13 +345,9 @@ def check_flips(samples: Sequence[tuple[int, float, Weights, Sequence[float]]], 
             between = sum(points[left] < flip < points[right] for flip in flips)
             if between % 2 != (net[left] * net[right] < 0):
                 wrong.append(f"{between} flips between {points[left]:.2f} and {points[right]:.2f}")
-        if len(flips):
-            near = np.abs(net_at(np.asarray(flips, np.float64), weights, rate))
-            wrong += [
-                f"no root at {flip:.6f}"
-                for flip, value in zip(flips, near, strict=True)
-                if value > max(floor, 0.0)
-            ]
+        judged = [flip for flip in flips if abs(flip - spot) <= reach]
+        near = np.abs(net_at(np.array(judged, np.float64), weights, rate))
+        wrong += [f"no root at {flip:.6f}" for flip, value in zip(judged, near, strict=True) if value > floor]
         tally.add(1, [f"{window_name(window_end)}: {wrong[0]}"] if wrong else [])
     return tally.check()
 
@@ -342,7 +355,7 @@ def check_flips(samples: Sequence[tuple[int, float, Weights, Sequence[float]]], 
 def net_at(points: Array, weights: Weights, rate: float) -> Array:
     """Net exposure at hypothetical spots, float64[n] points, vols held at their strikes."""
     net = np.zeros(len(points))
-    for strike, years, vol, lots in zip(*weights, strict=True):
+    for strike, years, vol, lots in zip(*weights[:4], strict=True):
         net += lots * black76.gamma(points, strike, years, vol, rate)
     return net
 

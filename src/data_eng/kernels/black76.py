@@ -144,21 +144,19 @@ def implied_vol(right, mid, forward, strike, years, rate, guess):
     return s / root, SOLVED
 
 
-_FLOATS = nb.types.Array(nb.types.float64, 1, "C")
-_CODES = nb.types.Array(nb.types.int8, 1, "C")
+# the two loops are for callers outside the chain, and compiled when one calls
 
 
-@njit((_CODES, _FLOATS, _FLOATS, _FLOATS, _FLOATS, _F8, _FLOATS, _FLOATS, _CODES), nogil=True)
+@njit(nogil=True)
 def implied_vols(right, mid, forward, strike, years, rate, guess, out, status):
-    """right int8[n], mid, forward, strike (points), years, guess float64[n] -> out float64[n], status
-    int8[n]."""
+    """right int8[n]; mid, forward, strike, years, guess float64[n] -> out float64[n], status int8[n]."""
     for i in range(right.shape[0]):
         vol, code = implied_vol(right[i], mid[i], forward[i], strike[i], years[i], rate, guess[i])
         out[i] = vol
         status[i] = code
 
 
-@njit((_CODES, _FLOATS, _FLOATS, _FLOATS, _FLOATS, _F8, nb.types.Array(nb.types.float64, 2, "C")), nogil=True)
+@njit(nogil=True)
 def values(right, forward, strike, years, vol, rate, out):
     """Price, delta, gamma, vega of n options -> out float64[n, 4]; vega per 1.00 of volatility."""
     for i in range(right.shape[0]):

@@ -409,8 +409,8 @@ def lay_out(ends, spots, strikes, call_abs, put_abs, history, last_end, out_end,
 def _net_gamma(at, n, terms):
     """(G, dG/dF) at the spot `at`, both times one positive factor: signs and roots are those of G.
 
-    terms float64[5, >= n]: ln K, s/2, 1/s and weight of each series; the fifth row is scratch. Only terms within
-    e^-45 of the largest count, so that nothing underflows however narrow the peaks are.
+    terms float64[5, >= n]: ln K, s/2, 1/s and weight of each series; the fifth row is scratch. Only terms
+    within e^-45 of the largest count, so that nothing underflows however narrow the peaks are.
     """
     largest = -np.inf
     x = math.log(at)

@@ -173,7 +173,7 @@ OPTION_QUOTE: Final = Table(
             values=QUOTE_REASONS,
         ),
     ),
-    key=("window_end_ts_ns", "strike_price_int", "right"),
+    key=("window_end_ts_ns", "strike_price_int", "right", "instrument_id"),
     spec="7.3",
 )
 

@@ -264,7 +264,13 @@ def test_keys_are_those_of_the_specification() -> None:
         "silver.future_mbo.trade_event": ("ts_event_ns", "sequence", "trade_idx"),
         "silver.future_option.statistics_clean": ("option_symbol", "ts_recv_ns"),
         "silver.future_option_mbo.gex_surface_1s": ("window_end_ts_ns", "strike_price_int"),
-        "silver.future_option_mbo.option_quote_1s": ("window_end_ts_ns", "strike_price_int", "right"),
+        # two options of one strike and right can expire on a date (decision 0003)
+        "silver.future_option_mbo.option_quote_1s": (
+            "window_end_ts_ns",
+            "strike_price_int",
+            "right",
+            "instrument_id",
+        ),
         "gold.hud.physics_norm_calibration": ("metric_name",),
         "bronze.shared.mbo_contract_day_selection": ("session_date",),
     }
