@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-// Stable names, no inline code, no preload helper: the page runs under a strict Content-Security-Policy, and
+// Stable names, no inline code, no preloading code: the page runs under a strict Content-Security-Policy, and
 // a rebuild of unchanged sources leaves the committed bundle as it is.
 export default defineConfig({
   base: './',

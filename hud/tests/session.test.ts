@@ -5,9 +5,9 @@ import type { TsNs, WindowNo } from '../src/units/time';
 import { ServiceError } from '../src/wire/api';
 import { ArrowTable } from '../src/wire/arrow';
 import type { HttpApi } from '../src/wire/http';
-import { hudBytes, hudMessage } from './helpers/arrow';
-import { windowRow } from './helpers/rows';
-import { FakePorts, helloText, stateText } from './helpers/sockets';
+import { hudBytes, hudMessage } from './samples/arrow';
+import { windowRow } from './samples/rows';
+import { FakePorts, helloText, stateText } from './samples/sockets';
 
 const FIRST = 10_001;
 const LAST = 14_000;

@@ -491,7 +491,7 @@ export const SURFACE_COLUMNS = {
     convention_min: 'double',
     convention_max: 'double',
   },
-  /** silver.future_option_mbo.option_quote_1s, schema hash f2952abeb3638fb0. */
+  /** silver.future_option_mbo.option_quote_1s, schema hash 1bfaa33d89e0ee99. */
   option_quote: {
     window_end_ts_ns: 'int64',
     instrument_id: 'uint32',

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { BOOK_VALID, History, HISTORY_WINDOWS, PRESENT, WINDOW_VALID } from '../../src/model/history';
 import { HUD_ROWS, SPOT_ROW } from '../../src/model/planes';
 import type { WindowNo } from '../../src/units/time';
-import { numbers, windowRow } from '../helpers/rows';
+import { numbers, windowRow } from '../samples/rows';
 
 const at = (window: number): WindowNo => window as WindowNo;
 

@@ -4,7 +4,7 @@ import { InvalidateLevel } from '../../src/model/invalidate';
 import { PageStore } from '../../src/model/page_store';
 import { Viewport } from '../../src/model/viewport';
 import type { WindowNo } from '../../src/units/time';
-import { windowRow } from '../helpers/rows';
+import { windowRow } from '../samples/rows';
 
 function storeAt(mid: number, windows = 900): PageStore {
   const store = new PageStore();

@@ -7,8 +7,8 @@ import { paintField } from '../../src/render/field_canvas';
 import { columnsOf, rowsOf } from '../../src/render/geometry';
 import { BACKGROUND, LUMA, NO_SPOT } from '../../src/render/look';
 import { buildLut, COLOURS } from '../../src/render/palette';
-import type { Cell } from '../helpers/rows';
-import { firstDifference, windowRow } from '../helpers/rows';
+import type { Cell } from '../samples/rows';
+import { firstDifference, windowRow } from '../samples/rows';
 
 const BOUNDS = { q05: 2, q95: 4.5 };
 const FIRST = 1_767_708_900;

@@ -3,7 +3,7 @@ import { History } from '../../src/model/history';
 import { Viewport } from '../../src/model/viewport';
 import { cellsOfPixel, columnsOf, rowsOf } from '../../src/render/geometry';
 import { COL_FUTURE, COL_INVALID, COL_LANDMARK, COL_NO_DATA, ROW_CENTRE, ROW_FIVE_POINTS, ROW_POINT } from '../../src/render/look';
-import { windowRow } from '../helpers/rows';
+import { windowRow } from '../samples/rows';
 
 const view = (changes: Partial<ConstructorParameters<typeof Viewport>[0]>): Viewport => new Viewport({
   widthPx: 100, heightPx: 80, dpr: 1, pxPerTick: 6, pxPerSecond: 1.4, leftPx: 0, topPx: 0, followTime: true, followPrice: true,

@@ -8,7 +8,7 @@ import { columnsOf, rowsOf } from '../../src/render/geometry';
 import { NO_SPOT } from '../../src/render/look';
 import { buildLut, COLOURS } from '../../src/render/palette';
 import { Torus, wrap } from '../../src/render/torus';
-import { firstDifference, numbers, windowRow, type Cell } from '../helpers/rows';
+import { firstDifference, numbers, windowRow, type Cell } from '../samples/rows';
 
 const FIRST = 1_767_708_900;
 const LUT = buildLut('standard', { q05: 2, q95: 5 }, 0.5);

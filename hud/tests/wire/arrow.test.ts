@@ -5,8 +5,8 @@ import { PLANES, SPOT_ROW } from '../../src/model/planes';
 import { tickOf } from '../../src/units/price';
 import { ArrowTable } from '../../src/wire/arrow';
 import { midTicks, windowRows } from '../../src/wire/hud_rows';
-import { hudBytes, TICK_INT } from '../helpers/arrow';
-import { windowRow } from '../helpers/rows';
+import { hudBytes, TICK_INT } from '../samples/arrow';
+import { windowRow } from '../samples/rows';
 
 const TICK = tickOf(TICK_INT);
 

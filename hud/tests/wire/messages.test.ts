@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseMessage } from '../../src/wire/messages';
-import { helloText, stateText } from '../helpers/sockets';
+import { helloText, stateText } from '../samples/sockets';
 
 const parse = (message: object): ReturnType<typeof parseMessage> => parseMessage(JSON.stringify(message));
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { RETRY_MS, SILENCE_MS, StreamClient } from '../../src/wire/stream';
-import { FakePorts, helloText, stateText } from '../helpers/sockets';
+import { FakePorts, helloText, stateText } from '../samples/sockets';
 
 let ports: FakePorts;
 let client: StreamClient;
