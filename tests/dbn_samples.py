@@ -186,6 +186,7 @@ def statistic(
     stat_type: dbn.StatType = dbn.StatType.OPEN_INTEREST,
     ts_ref: int | None = None,
     update: dbn.StatUpdateAction = dbn.StatUpdateAction.NEW,
+    price: int = UNDEF_PRICE,
 ) -> dbn.StatMsg:
     """One statistics message, open interest by default."""
     received = day_start_ns() + 1_000 if ts_recv is None else ts_recv
@@ -195,7 +196,7 @@ def statistic(
         ts_event=received - 1_000,
         ts_recv=received,
         ts_ref=day_start_ns() - DAY_NS if ts_ref is None else ts_ref,
-        price=UNDEF_PRICE,
+        price=price,
         quantity=quantity,
         stat_type=stat_type,
         update_action=update,

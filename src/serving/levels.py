@@ -8,7 +8,7 @@ looks ahead.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -22,6 +22,7 @@ from serving.trade_dates import trades_between, windows_of
 
 TRADE_COLUMNS: Final = ("ts_event_ns", "price_int")
 SOURCE: Final = "silver.future_mbo.trade_event"
+SETTLEMENTS: Final = "bronze.shared.settlements"
 _CASH_OPEN: Final = time(9, 30)
 _CASH_CLOSE: Final = time(16, 0)
 
@@ -52,7 +53,7 @@ STRETCHES: Final = (
 
 def levels_of(lake: Lake, cache: HudCache) -> dict[str, Any]:
     """The document: symbol, dt, and a list of levels; int64 values are decimal strings. Blocks."""
-    found = [_prior_settlement(), _prior_close(lake, cache)]
+    found = [_prior_settlement(lake, cache), _prior_close(lake, cache)]
     day = date.fromisoformat(cache.dt)
     for stretch in STRETCHES:
         start, end = stretch.bounds(day)
@@ -93,9 +94,7 @@ def high_low(price_int: npt.NDArray[np.int64]) -> tuple[int, int] | None:
 
 def _prior_close(lake: Lake, cache: HudCache) -> dict[str, Any]:
     words = _words("prior_close", "last trade before 16:00 New York time of the trading day before")
-    day = date.fromisoformat(cache.dt) - timedelta(days=1)
-    while not is_session_day(day):
-        day -= timedelta(days=1)
+    day = _session_day_before(date.fromisoformat(cache.dt))
     dt, close = day.isoformat(), _instant(day, _CASH_CLOSE)
     covered = windows_of(lake, cache.symbol, dt)
     if covered is None:
@@ -112,9 +111,44 @@ def _prior_close(lake: Lake, cache: HudCache) -> dict[str, Any]:
     return words | _available(int(before[-1]), covered[0], close)
 
 
-def _prior_settlement() -> dict[str, Any]:
+def _prior_settlement(lake: Lake, cache: HudCache) -> dict[str, Any]:
+    """The last received settlement of the trade date before; it may stand in either date's file."""
     words = _words("prior_settlement", "settlement price of the trading day before (stat_type 3)")
-    return _unavailable(words, "this version keeps open interest only, no settlement prices")
+    words["source"] = SETTLEMENTS
+    prior = _session_day_before(date.fromisoformat(cache.dt))
+    found: list[tuple[int, int]] = []
+    held = False
+    for dt in (prior.isoformat(), cache.dt):
+        if lake.has(SETTLEMENTS, cache.symbol, dt):
+            held = True
+            found += settlements_of(lake.read(SETTLEMENTS, cache.symbol, dt).to_pylist(), cache.symbol, prior)
+    if found:
+        received, price = max(found)
+        return words | _available(price, received, received)
+    if held:
+        return _unavailable(words, f"the statistics hold no settlement of {cache.symbol} for {prior}")
+    return _unavailable(words, f"the lake has no statistics of {prior} or {cache.dt}")
+
+
+def settlements_of(rows: list[dict[str, Any]], symbol: str, trade_date: date) -> list[tuple[int, int]]:
+    """(ts_recv_ns, price_int) of the settlements of `symbol` that refer to `trade_date`. Pure.
+
+    The feed names a trade date by its midnight in UTC; a price that names none is not used.
+    """
+    return [
+        (row["ts_recv_ns"], row["price_int"])
+        for row in rows
+        if row["symbol"] == symbol
+        and row["ts_ref_ns"] is not None
+        and datetime.fromtimestamp(row["ts_ref_ns"] // 1_000_000_000, UTC).date() == trade_date
+    ]
+
+
+def _session_day_before(day: date) -> date:
+    day -= timedelta(days=1)
+    while not is_session_day(day):
+        day -= timedelta(days=1)
+    return day
 
 
 def _words(level: str, definition: str) -> dict[str, Any]:

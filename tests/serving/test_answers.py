@@ -185,13 +185,19 @@ class Trades:
     def __init__(self, dt: str, days: dict[str, tuple[int, int, list[tuple[int, int]]]]) -> None:
         self.symbol, self.dt = "ESH6", dt
         self.days = days
+        self.settlements: dict[str, list[dict[str, Any]]] = {}
         self.first_ts_ns, self.last_ts_ns = days[dt][0] + WINDOW_NS, days[dt][1]
         self.surfaces = {"trade": self}
 
     def columns(self, names: tuple[str, ...]) -> pa.Table:
         return self.read("", self.symbol, self.dt, names)
 
-    def read(self, dataset: str, symbol: str, dt: str, columns: Any) -> pa.Table:
+    def has(self, dataset: str, symbol: str, dt: str) -> bool:
+        return dataset == levels.SETTLEMENTS and dt in self.settlements
+
+    def read(self, dataset: str, symbol: str, dt: str, columns: Any = None) -> pa.Table:
+        if dataset == levels.SETTLEMENTS:
+            return pa.Table.from_pylist(self.settlements[dt])
         rows = self.days[dt][2]
         return pa.table(
             {
@@ -286,6 +292,37 @@ def test_the_close_before_a_monday_is_fridays(told: Any) -> None:
         "2026-01-12": whole_day("2026-01-12", []),
     }
     assert told("2026-01-12", days)["prior_close"] == (str(6800 * POINT), None)
+
+
+def settlement(day: str, received: str, points: int, symbol: str = "ESH6") -> dict[str, Any]:
+    ref = int(datetime.fromisoformat(f"{day}T00:00+00:00").timestamp()) * WINDOW_NS
+    at = new_york(received)
+    return {"symbol": symbol, "ts_recv_ns": at, "ts_ref_ns": ref, "price_int": points * POINT}
+
+
+def test_the_prior_settlement_is_the_last_one_received_of_the_trade_date_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serving.levels.windows_of", lambda *_: None)
+    made = Trades("2026-01-12", {"2026-01-12": whole_day("2026-01-12", [])})
+
+    def prior() -> dict[str, Any]:
+        return levels._prior_settlement(made, made)  # type: ignore[arg-type]
+
+    assert "no statistics of 2026-01-09 or 2026-01-12" in prior()["unavailable"]
+    made.settlements["2026-01-12"] = [
+        settlement("2026-01-08", "2026-01-11T19:00", 6800),
+        settlement("2026-01-12", "2026-01-12T16:15", 7100),
+        settlement("2026-01-09", "2026-01-11T19:00", 7000, symbol="E2AF6 C7000"),
+        {**settlement("2026-01-09", "2026-01-11T19:00", 7000), "ts_ref_ns": None},
+    ]
+    assert "no settlement of ESH6 for 2026-01-09" in prior()["unavailable"]
+    made.settlements["2026-01-12"].append(settlement("2026-01-09", "2026-01-11T18:30", 6901))
+    made.settlements["2026-01-09"] = [settlement("2026-01-09", "2026-01-09T16:15", 6900)]
+    found = prior()
+    assert found["price_int"] == str(6901 * POINT), "the later message corrects the earlier one"
+    assert found["known_from_ts_ns"] == str(new_york("2026-01-11T18:30"))
+    assert found["source"] == "bronze.shared.settlements"
 
 
 # ---- explanation

@@ -139,6 +139,29 @@ OPTION_STATISTICS: Final = Table(
     spec="3.4",
 )
 
+SETTLEMENTS: Final = Table(
+    "bronze.shared.settlements",
+    "One row per settlement price (stat_type 3) of the future and of the options on it, in file order.",
+    (
+        Column("ts_event_ns", pa.int64(), "When the exchange published the price.", "ns UTC"),
+        Column("ts_recv_ns", pa.int64(), "When the message was received.", "ns UTC"),
+        Column("source", pa.string(), "Dataset the price came from, for example GLBX.MDP3."),
+        Column("symbol", pa.string(), "Raw symbol of the future or option."),
+        Column(
+            "instrument_class", pa.string(), "F future, C call, P put.", "code", values=("F", *OPTION_RIGHTS)
+        ),
+        Column("price_int", pa.int64(), "Settlement price.", "1e-9 points"),
+        Column(
+            "ts_ref_ns",
+            pa.int64(),
+            "Trade date the price refers to, as its instant in the feed; null when undefined.",
+            "ns UTC",
+            nullable=True,
+        ),
+    ),
+    spec="3.4, 9.3",
+)
+
 STATUS: Final = Table(
     "bronze.shared.status",
     "One row per trading-status message of the instrument, in file order; absent without a status file.",
@@ -203,6 +226,7 @@ TABLES: Final = (
     OPTION_MBO,
     INSTRUMENT_DEFINITIONS,
     OPTION_STATISTICS,
+    SETTLEMENTS,
     STATUS,
     CONTRACT_SELECTION,
 )

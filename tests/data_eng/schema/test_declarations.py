@@ -18,6 +18,7 @@ bronze.future_mbo.mbo
 bronze.future_option_mbo.mbo
 bronze.shared.instrument_definitions
 bronze.future_option.statistics
+bronze.shared.settlements
 bronze.shared.status
 bronze.shared.mbo_contract_day_selection
 silver.future_mbo.book_snapshot_1s
@@ -66,6 +67,10 @@ SPECIFIED = {
         "ts_event_ns:int64 ts_recv_ns:int64 source:string underlying:string option_symbol:string "
         "exp_date:string? "
         "strike:double right:string open_interest:double ts_ref_ns:int64?"
+    ),
+    "bronze.shared.settlements": (
+        "ts_event_ns:int64 ts_recv_ns:int64 source:string symbol:string instrument_class:string "
+        "price_int:int64 ts_ref_ns:int64?"
     ),
     "silver.future_mbo.book_snapshot_1s": (
         "window_start_ts_ns:int64 window_end_ts_ns:int64 best_bid_price_int:int64 best_bid_qty:int32 "

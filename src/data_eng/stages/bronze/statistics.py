@@ -1,6 +1,7 @@
-"""bronze.future_option.statistics: open interest of the options on a contract, as announced (spec 3.4).
+"""bronze.future_option.statistics, bronze.shared.settlements: open interest and settlements (spec 3.4, 9.3).
 
-Only stat_type 9 is open interest; 1 is the opening price. Terms come from the definitions by instrument_id.
+Only stat_type 9 is open interest, 3 is a settlement price, 1 the opening price. Open interest is kept of the
+options on a contract, settlements of the contract too. Terms come from the definitions by instrument_id.
 An undefined quantity is int64 max in DBN v3 and int32 max before it; either would enter as billions of lots.
 """
 
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from data_eng.dbn_codes import DATASET
 from data_eng.errors import MissingDataError
-from data_eng.instruments import OPTION_CLASSES, UNDEF_EXPIRATION, definitions_as_of
+from data_eng.instruments import CLASS_FUTURE, OPTION_CLASSES, UNDEF_EXPIRATION, definitions_as_of
 from data_eng.raw_files import DayReader
 from data_eng.schema import table
 from data_eng.sessions import expires_on
@@ -27,7 +28,9 @@ from data_eng.stages.bronze.definitions import definitions_of
 from data_eng.units import UNDEF_PRICE
 
 DATASET_KEY: Final = "bronze.future_option.statistics"
+SETTLEMENTS_KEY: Final = "bronze.shared.settlements"
 OPEN_INTEREST: Final = int(dbn.StatType.OPEN_INTEREST)
+SETTLEMENT_PRICE: Final = int(dbn.StatType.SETTLEMENT_PRICE)
 _INTS_PER_POINT: Final = 1_000_000_000
 """dividing is exact to the last bit, multiplying by 1e-9 is not"""
 UPDATE_NEW: Final = int(dbn.StatUpdateAction.NEW)
@@ -39,6 +42,7 @@ class StatisticsReport:
     """Counts of statistics records: kept, and why the others were not."""
 
     kept: int = 0
+    settlements: int = 0
     other_stat_types: int = 0
     deleted: int = 0
     undefined: int = 0
@@ -48,6 +52,7 @@ class StatisticsReport:
         """The counts as a manifest stores them."""
         return {
             "kept": self.kept,
+            "settlements": self.settlements,
             "other_stat_types": self.other_stat_types,
             "deleted": self.deleted,
             "undefined_quantities": self.undefined,
@@ -64,6 +69,16 @@ def option_terms(definitions: pa.Table, contract: str, dt: str) -> dict[int, dic
         if row["instrument_class"] in OPTION_CLASSES
         and row["underlying"] == contract
         and row["strike_price"] != UNDEF_PRICE
+    }
+
+
+def _future(definitions: pa.Table, contract: str, dt: str) -> dict[int, str]:
+    """instrument_id -> symbol of the contract itself as of `dt`; empty when it is not defined."""
+    rows = definitions_as_of(definitions, dt).to_pylist()
+    return {
+        row["instrument_id"]: contract
+        for row in rows
+        if row["instrument_class"] == CLASS_FUTURE and row["raw_symbol"] == contract
     }
 
 
@@ -96,9 +111,51 @@ def to_statistics(
         "strike": [row["strike_price"] / _INTS_PER_POINT for row in rows],
         "right": [row["instrument_class"] for row in rows],
         "open_interest": kept["quantity"].astype(np.float64),
-        "ts_ref_ns": [None if ts == UNDEF_TS else ts for ts in kept["ts_ref"].tolist()],
+        "ts_ref_ns": _defined_instants(kept["ts_ref"]),
     }
-    schema = table(DATASET_KEY).arrow_schema
+    return _table(DATASET_KEY, columns)
+
+
+def to_settlements(
+    records: npt.NDArray[Any],
+    terms: dict[int, dict[str, Any]],
+    future: dict[int, str],
+    report: StatisticsReport,
+) -> pa.Table:
+    """Rows of `bronze.shared.settlements` from statistics records of any DBN version, in file order.
+
+    Kept: stat_type 3, update action New, a defined price, an option in `terms` or the contract itself
+    (`future`: instrument_id -> symbol); `report` counts the kept ones.
+    """
+    named = {number: (row["raw_symbol"], row["instrument_class"]) for number, row in terms.items()}
+    named |= {number: (symbol, CLASS_FUTURE) for number, symbol in future.items()}
+    wanted = (
+        (records["stat_type"] == SETTLEMENT_PRICE)
+        & (records["update_action"] == UPDATE_NEW)
+        & (records["price"] != UNDEF_PRICE)
+        & np.isin(records["instrument_id"], np.array(sorted(named), np.uint32))
+    )
+    kept = records[wanted]
+    report.settlements += len(kept)
+    names = [named[int(i)] for i in kept["instrument_id"]]
+    columns = {
+        "ts_event_ns": kept["ts_event"].view(np.int64),
+        "ts_recv_ns": kept["ts_recv"].view(np.int64),
+        "source": [DATASET] * len(kept),
+        "symbol": [symbol for symbol, _ in names],
+        "instrument_class": [kind for _, kind in names],
+        "price_int": kept["price"],
+        "ts_ref_ns": _defined_instants(kept["ts_ref"]),
+    }
+    return _table(SETTLEMENTS_KEY, columns)
+
+
+def _defined_instants(ts: npt.NDArray[np.uint64]) -> list[int | None]:
+    return [None if one == UNDEF_TS else one for one in ts.tolist()]
+
+
+def _table(dataset: str, columns: dict[str, Any]) -> pa.Table:
+    schema = table(dataset).arrow_schema
     return pa.Table.from_arrays(
         [pa.array(columns[name], schema.field(name).type) for name in schema.names], schema=schema
     )
@@ -114,8 +171,11 @@ def _run(context: StageContext) -> None:
     terms = {} if defined is None else option_terms(defined, symbol, dt)
     reader = DayReader(context.raw.require("statistics", dt), dt)
     report = StatisticsReport()
-    parts = [table(DATASET_KEY).empty()]
-    parts += [to_statistics(block.records, terms, report) for block in reader.blocks()]
+    future = {} if defined is None else _future(defined, symbol, dt)
+    parts, prices = [table(DATASET_KEY).empty()], [table(SETTLEMENTS_KEY).empty()]
+    for block in reader.blocks():
+        parts.append(to_statistics(block.records, terms, report))
+        prices.append(to_settlements(block.records, terms, future, report))
     found = pa.concat_tables(parts).combine_chunks()
     warnings = [f"unverified: {line}" for line in reader.reasons]
     if found.num_rows == 0:
@@ -130,10 +190,12 @@ def _run(context: StageContext) -> None:
         warnings.append("no_oi")
     for line in warnings:
         context.report.warn(line)
-    with context.writer(DATASET_KEY) as writer:
+    with context.writer(DATASET_KEY) as writer, context.writer(SETTLEMENTS_KEY) as settlements:
         writer.write(found)
+        settlements.write(pa.concat_tables(prices).combine_chunks())
         context.commit(
             writer,
+            settlements,
             counters={
                 "records": reader.records,
                 "outside_dt_records": reader.outside,
@@ -151,7 +213,7 @@ STAGE: Final = Stage(
     name="statistics",
     raw=("statistics",),
     optional_inputs=(DEFINITIONS_KEY,),
-    outputs=(DATASET_KEY,),
+    outputs=(DATASET_KEY, SETTLEMENTS_KEY),
     params=("no_gex",),
     may_be_absent=attrgetter("no_gex"),
     run=_run,

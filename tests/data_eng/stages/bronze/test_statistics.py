@@ -73,6 +73,33 @@ def test_open_interest_is_kept_and_everything_else_counted(tmp_path: Path, versi
     assert (counters["undefined_quantities"], counters["no_option_on_contract"]) == (1, 1)
 
 
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_settlements_of_the_future_and_its_options_are_kept(tmp_path: Path, version: int) -> None:
+    settled = dbn.StatType.SETTLEMENT_PRICE
+    records = [
+        statistic(120, instrument_id=7),
+        statistic(UNDEFINED, instrument_id=ESH6, stat_type=settled, price=6_900_250_000_000),
+        statistic(UNDEFINED, instrument_id=7, stat_type=settled, price=12_500_000_000),
+        statistic(UNDEFINED, instrument_id=7, stat_type=settled),
+        statistic(UNDEFINED, instrument_id=99, stat_type=settled, price=1_000_000_000),
+        statistic(
+            UNDEFINED,
+            instrument_id=ESH6,
+            stat_type=settled,
+            price=1_000_000_000,
+            update=dbn.StatUpdateAction.DELETE,
+        ),
+    ]
+    lake = build(tmp_path, records, version)
+    rows = lake.read(statistics.SETTLEMENTS_KEY, "ESH6", DT).to_pylist()
+    assert [(r["symbol"], r["instrument_class"], r["price_int"]) for r in rows] == [
+        ("ESH6", "F", 6_900_250_000_000),
+        ("E1BF6 C6950", "C", 12_500_000_000),
+    ]
+    assert rows[0]["ts_ref_ns"] == day_start_ns() - DAY_NS
+    assert lake.manifest(statistics.SETTLEMENTS_KEY, "ESH6", DT).counters["settlements"] == 2
+
+
 def test_no_open_interest_fails_unless_no_gex(tmp_path: Path) -> None:
     records = [statistic(120, instrument_id=ESH6)]
     with pytest.raises(MissingDataError, match="no open interest of an option on ESH6"):
