@@ -180,8 +180,12 @@ export class Heatmap implements Panel {
         return;
       }
       if (!drag.moved && Math.hypot(point.x - drag.x, point.y - drag.y) < DRAG_FROM) return;
-      actions.pan(point.x - drag.x, point.y - drag.y);
-      drag = { ...point, moved: true, measuring: false };
+      // whole device pixels; what is left over belongs to the next move, so that the picture stays under the pointer
+      const { dpr } = this.context.store.snapshot.viewport;
+      const dx = Math.round((point.x - drag.x) * dpr) / dpr;
+      const dy = Math.round((point.y - drag.y) * dpr) / dpr;
+      actions.pan(dx, dy);
+      drag = { x: drag.x + dx, y: drag.y + dy, moved: true, measuring: false };
     });
     const drop = (): void => { drag = null; };
     host.addEventListener('pointerup', drop);

@@ -128,7 +128,9 @@ export class Minimap implements Panel {
     this.ground.height = Math.round(height * dpr);
     const context = this.ground.getContext('2d')!;
     context.setTransform(dpr, 0, 0, dpr, 0, 0);
-    const columns = columnsOfDay(day, Math.max(1, Math.floor(width)));
+    // a short day has fewer seconds than the strip has pixels
+    const columns = columnsOfDay(day, Math.max(1, Math.min(day.windows, Math.floor(width))));
+    const step = width / columns.width;
     this.columns = columns;
     const colours = COLOURS[palette];
     const most = columns.buy.reduce((max, buy, i) => Math.max(max, buy, columns.sell[i]!), 1);
@@ -142,21 +144,21 @@ export class Minimap implements Panel {
     for (let x = 0; x < columns.width; x++) {
       if (columns.valid[x]! < 0.5) {
         context.fillStyle = 'rgb(120 128 138 / 0.2)';
-        context.fillRect(x, 0, 1, height);
+        context.fillRect(x * step, 0, step, height);
       }
       const half = height * 0.42;
       context.fillStyle = css(colours.bestBid, 0.32);
       const buy = (columns.buy[x]! / most) * half;
-      context.fillRect(x, height - buy, 1, buy);
+      context.fillRect(x * step, height - buy, step, buy);
       context.fillStyle = css(colours.bestAsk, 0.32);
       const sell = (columns.sell[x]! / most) * half;
-      context.fillRect(x, height - buy - sell, 1, sell);
+      context.fillRect(x * step, height - buy - sell, step, sell);
     }
     context.fillStyle = '#d5dee8';
     for (let x = 0; x < columns.width; x++) {
       if (Number.isNaN(columns.high[x]!)) continue;
       const y = yOf(columns.high[x]!);
-      context.fillRect(x, y - 0.6, 1, Math.max(1.2, yOf(columns.low[x]!) - y + 1.2));
+      context.fillRect(x * step, y - 0.6, step, Math.max(1.2, yOf(columns.low[x]!) - y + 1.2));
     }
     this.drawMarks(context, day, width, height);
   }
