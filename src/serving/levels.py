@@ -1,8 +1,8 @@
 """Reference levels of a day, each with its definition and source, or the reason why there is none (spec 9.3).
 
 No level is made from a part of its stretch of time: where the lake's windows do not cover all of it, the
-level is unavailable. `known_from_ts_ns` says when a level could first be known; whoever draws it earlier
-looks ahead.
+level is unavailable. `known_from_ts_ns` is the end of the first window in which a level can be known; whoever
+draws it earlier looks ahead.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from data_eng.lake import Lake
 from data_eng.sessions import NEW_YORK, is_session_day
-from data_eng.units import UNDEF_PRICE
+from data_eng.units import UNDEF_PRICE, WINDOW_NS
 from serving.hud_streaming import HudCache
 from serving.trade_dates import trades_between, windows_of
 
@@ -124,7 +124,8 @@ def _prior_settlement(lake: Lake, cache: HudCache) -> dict[str, Any]:
             found += settlements_of(lake.read(SETTLEMENTS, cache.symbol, dt).to_pylist(), cache.symbol, prior)
     if found:
         received, price = max(found)
-        return words | _available(price, received, received)
+        level = words | _available(price, received, received)
+        return level | {"known_from_ts_ns": str((received // WINDOW_NS + 1) * WINDOW_NS)}
     if held:
         return _unavailable(words, f"the statistics hold no settlement of {cache.symbol} for {prior}")
     return _unavailable(words, f"the lake has no statistics of {prior} or {cache.dt}")

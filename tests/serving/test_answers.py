@@ -317,11 +317,13 @@ def test_the_prior_settlement_is_the_last_one_received_of_the_trade_date_before(
         {**settlement("2026-01-09", "2026-01-11T19:00", 7000), "ts_ref_ns": None},
     ]
     assert "no settlement of ESH6 for 2026-01-09" in prior()["unavailable"]
-    made.settlements["2026-01-12"].append(settlement("2026-01-09", "2026-01-11T18:30", 6901))
+    corrected = settlement("2026-01-09", "2026-01-11T18:30", 6901)
+    corrected["ts_recv_ns"] += 500
+    made.settlements["2026-01-12"].append(corrected)
     made.settlements["2026-01-09"] = [settlement("2026-01-09", "2026-01-09T16:15", 6900)]
     found = prior()
     assert found["price_int"] == str(6901 * POINT), "the later message corrects the earlier one"
-    assert found["known_from_ts_ns"] == str(new_york("2026-01-11T18:30"))
+    assert found["known_from_ts_ns"] == str(new_york("2026-01-11T18:30:01")), "the window that holds it"
     assert found["source"] == "bronze.shared.settlements"
 
 
