@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Playwright
 
 settings.register_profile("ci", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2000)
@@ -33,3 +38,12 @@ def real_data() -> Path:
 def real_esh4(real_data: Path) -> Path:
     """The real hour: ESH4, 2023-12-25, DBN v1."""
     return real_data / "nautilus_trader" / "esh4-glbx-mdp3-20231225.mbo.dbn.zst"
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """What launches browsers. One per process: a second one would find its event loop running."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as one:
+        yield one

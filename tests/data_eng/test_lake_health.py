@@ -30,7 +30,7 @@ def ingested(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Lake(folder / "lake"),
         DT,
         "ESH6",
-        RunParams(),
+        RunParams(no_gex=True),
         pipeline.Request(layers=("bronze",)),
         raw=lambda: discover(folder / "raw"),
     )

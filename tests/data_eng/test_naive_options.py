@@ -82,7 +82,7 @@ def quotes(
 def test_a_snapshot_is_the_book_of_the_first_window() -> None:
     first = quotes(told(CALL, 10, 11))[0]
     assert first[CALL] == Quote(10 * POINT, 2, 11 * POINT, 3, True, 10.5, 0.0, 0)
-    assert not first[PUT].complete
+    assert first[PUT] == Quote(0, 0, 0, 0, True, 0.0, 0.0, 0), "a snapshot lists what rests: nothing did"
 
 
 @pytest.mark.parametrize("marked", [True, False])

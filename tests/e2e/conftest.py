@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright
 
 from tests.e2e.browser import CHROMIUM, Hud, Open, RunningService, launch
 
@@ -47,13 +47,6 @@ def service(lake: Path) -> Iterator[RunningService]:
     running.start()
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
-    """What launches browsers."""
-    with sync_playwright() as one:
-        yield one
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ class Bench:
     @property
     def job(self) -> list[str]:
         """Command line that makes the wanted version."""
-        return day_job(self.raws[self.version], self.lake)
+        return day_job(self.raws[self.version], self.lake, gex=True)
 
     def after_failure(self, answer: Answer, told: str) -> list[str]:
         """What is wrong with the answer and the lake of a run that the disk stopped."""

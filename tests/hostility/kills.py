@@ -52,7 +52,7 @@ def kill_campaign(runner: Runner, scratch: Path, count: int, seed: int = 2026010
     references = References.make(runner, raws, scratch)
     usual_s = _usual_durations(runner, raws, scratch)
     lake, version = scratch / "lake", 0
-    assert runner.run(day_job(raws[version], lake)).code == 0
+    assert runner.run(day_job(raws[version], lake, gex=True)).code == 0
     report = KillReport()
     selecting = next(stage.name for stage in STAGES if SELECTION in stage.outputs)
     while report.kills.total() < count:
@@ -61,7 +61,7 @@ def kill_campaign(runner: Runner, scratch: Path, count: int, seed: int = 2026010
         version = 1 - version
         if empty:
             shutil.rmtree(lake)
-        answer = runner.kill(day_job(raws[version], lake), stage, dice.uniform(0, usual_s[stage]))
+        answer = runner.kill(day_job(raws[version], lake, gex=True), stage, dice.uniform(0, usual_s[stage]))
         where = f"kill {report.kills.total()} in {stage} ({'empty' if empty else 'full'} lake, {version})"
         if answer.code == -signal.SIGKILL:
             report.kills[_landed_in(answer)] += 1
@@ -72,7 +72,7 @@ def kill_campaign(runner: Runner, scratch: Path, count: int, seed: int = 2026010
         globs = report.kills.total() % _GLOBS_EVERY == 0
         report.faults += [f"{where}: {fault}" for fault in references.faults(lake, globs=globs)]
         dirty = bool(leftovers(lake))
-        rerun = runner.run(day_job(raws[version], lake))
+        rerun = runner.run(day_job(raws[version], lake, gex=True))
         if rerun.code != 0:
             report.faults.append(f"{where}: the rerun ended with {rerun.code}: {rerun.err}")
         report.faults += [
@@ -90,7 +90,7 @@ def _landed_in(answer: Answer) -> str:
 
 def _usual_durations(runner: Runner, raws: dict[int, Path], scratch: Path) -> dict[str, float]:
     """Seconds of each stage in an undisturbed run, all stages that there are."""
-    answer = runner.run(day_job(raws[0], scratch / "timed"))
+    answer = runner.run(day_job(raws[0], scratch / "timed", gex=True))
     assert answer.code == 0, answer.err
     usual_s = {name: end - start for name, (start, end) in answer.marks.items()}
     assert set(usual_s) == {stage.name for stage in STAGES}, f"not every stage ran: {sorted(usual_s)}"

@@ -57,7 +57,7 @@ class Runner:
             start_new_session=True,  # Ctrl-C is for the campaign, which then ends the server in order
         )
         raw = write_raw(scratch / "warm_raw")
-        assert self._ask(do="warm", argv=day_job(raw, scratch / "warm_lake"))["code"] == 0
+        assert self._ask(do="warm", argv=day_job(raw, scratch / "warm_lake", gex=True))["code"] == 0
 
     def __enter__(self) -> Runner:
         return self

@@ -22,8 +22,8 @@ def test_of_eight_runs_at_once_the_losers_say_so_and_the_lake_is_that_of_one_run
     references = References.make(runner, raws, tmp_path)
     lake = tmp_path / "lake"
     if start != "empty lake":
-        assert runner.run(day_job(raws[0], lake)).code == 0
-    answers = runner.run_all([day_job(raws[1], lake)] * WRITERS)
+        assert runner.run(day_job(raws[0], lake, gex=True)).code == 0
+    answers = runner.run_all([day_job(raws[1], lake, gex=True)] * WRITERS)
     winners = [answer for answer in answers if answer.code == 0]
     losers = [answer for answer in answers if answer.code != 0]
     assert winners, [answer.err for answer in answers]
@@ -33,4 +33,4 @@ def test_of_eight_runs_at_once_the_losers_say_so_and_the_lake_is_that_of_one_run
         assert any(words in loser.sentence for words in LOSER_SAYS), loser.err
     assert references.faults(lake) == []
     assert references.differences(lake, 1) == []
-    assert left_behind(lake, runner.run(day_job(raws[1], lake))) == []
+    assert left_behind(lake, runner.run(day_job(raws[1], lake, gex=True))) == []

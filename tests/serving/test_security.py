@@ -146,7 +146,8 @@ def test_an_oversize_message_is_refused(url: str) -> None:
 def test_an_oversize_message_in_pieces_is_refused(url: str) -> None:
     with connected(url, speed="0.1") as ws:
         next_text(ws)
-        ws.send(iter(["x" * 1000] * 6))
+        with suppress(ConnectionClosed, OSError):  # the refusal may come before the last piece
+            ws.send(iter(["x" * 1000] * 6))
         assert close_code(ws) == 1009
 
 

@@ -28,6 +28,7 @@ HEAVY = (
 )
 VERBS = [
     "demo",
+    "serve",
     "simulate",
     "ingest",
     "run",
@@ -119,13 +120,13 @@ def test_ingest_reports_and_a_second_one_finds_everything_fresh(
     spymaster: Command, raw_folder: Path, tmp_path: Path
 ) -> None:
     where = ("--dt", DT, "--symbol", "ESH6", "--raw", raw_folder, "--lake", tmp_path)
-    first = spymaster("ingest", *where, "--json")
+    first = spymaster("ingest", "--no-gex", *where, "--json")
     assert first.code == 0
     document = json.loads(first.out)
     assert {s["name"] for s in document["stages"] if s["ran"]} >= {"definitions", "future_mbo"}
     assert {p["dataset"] for p in document["partitions"]} >= {"bronze.future_mbo.mbo"}
     assert "stage_start future_mbo" in first.err
-    second = spymaster("ingest", *where)
+    second = spymaster("ingest", "--no-gex", *where)
     assert "stage_skip future_mbo fresh" in second.out
     assert "stage_start" not in second.out
 
@@ -135,14 +136,14 @@ def test_lake_and_raw_come_from_the_environment_too(
 ) -> None:
     monkeypatch.setenv("SPYMASTER_LAKE", str(tmp_path / "here"))
     monkeypatch.setenv("SPYMASTER_RAW", str(raw_folder))
-    assert spymaster("ingest", "--symbol", "ESH6").code == 0
+    assert spymaster("ingest", "--no-gex", "--symbol", "ESH6").code == 0
     assert (tmp_path / "here" / "bronze").is_dir()
 
 
 def test_without_a_symbol_the_contract_is_selected_and_kept(
     spymaster: Command, raw_folder: Path, tmp_path: Path
 ) -> None:
-    answer = spymaster("ingest", "--raw", raw_folder, "--lake", tmp_path, "--json")
+    answer = spymaster("ingest", "--no-gex", "--raw", raw_folder, "--lake", tmp_path, "--json")
     assert answer.code == 0
     assert json.loads(answer.out)["symbol"] == "ESH6"
     assert "ESH6" in spymaster("inspect", "flags", "--lake", tmp_path).out.splitlines()[0]
@@ -162,7 +163,7 @@ def test_plan_says_what_would_run_and_changes_nothing(
 def test_inspect_reads_the_same_from_the_file_and_from_bronze(
     spymaster: Command, raw_folder: Path, tmp_path: Path
 ) -> None:
-    spymaster("ingest", "--symbol", "ESH6", "--raw", raw_folder, "--lake", tmp_path)
+    spymaster("ingest", "--no-gex", "--symbol", "ESH6", "--raw", raw_folder, "--lake", tmp_path)
     file = json.loads(spymaster("inspect", "flags", "--file", raw_folder / "mbo.dbn.zst", "--json").out)
     bronze = json.loads(spymaster("inspect", "flags", "--symbol", "ESH6", "--lake", tmp_path, "--json").out)
     assert file.pop("source") != bronze.pop("source")
@@ -181,7 +182,7 @@ def test_inspect_file_shows_metadata_counts_and_snapshots(spymaster: Command, ra
 
 def test_lake_ls_rm_and_doctor_tell_one_story(spymaster: Command, raw_folder: Path, tmp_path: Path) -> None:
     at = ("--lake", tmp_path)
-    spymaster("ingest", "--symbol", "ESH6", "--raw", raw_folder, *at)
+    spymaster("ingest", "--no-gex", "--symbol", "ESH6", "--raw", raw_folder, *at)
     listed = json.loads(spymaster("lake", "ls", *at, "--json").out)
     assert {p["health"] for p in listed} == {"fresh"}
     assert spymaster("lake", "doctor", *at).code == 0
@@ -200,7 +201,7 @@ def test_lake_ls_rm_and_doctor_tell_one_story(spymaster: Command, raw_folder: Pa
 def test_lake_doctor_names_a_damaged_partition_and_exits_with_1(
     spymaster: Command, raw_folder: Path, tmp_path: Path
 ) -> None:
-    spymaster("ingest", "--symbol", "ESH6", "--raw", raw_folder, "--lake", tmp_path)
+    spymaster("ingest", "--no-gex", "--symbol", "ESH6", "--raw", raw_folder, "--lake", tmp_path)
     (part,) = (tmp_path / "bronze/future_mbo/mbo").rglob("*.parquet")
     part.write_bytes(part.read_bytes()[:-1])
     answer = spymaster("lake", "doctor", "--lake", tmp_path)

@@ -162,7 +162,7 @@ def test_a_partition_without_a_record_is_missing_data(parts: list[list[Rec]]) ->
 def test_the_transformation_alone_hands_over_blocks_in_order() -> None:
     recs = [rec(0, "N", "N", 0, 0, 0), rec(700_000, "N", "N", 0, 0, 0)]
     blocks = list(stage.compute_futures_surfaces_1s(BookEngine(INSTRUMENT_ID), [columns(recs)]))
-    assert [block.book_snapshot_1s.num_rows for block in blocks] == [300, 300, 101]
+    assert [block.book_snapshot_1s.num_rows for block in blocks] == [300, 299, 102]
 
 
 def test_the_stage_declares_what_it_reads_and_writes() -> None:
