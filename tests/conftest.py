@@ -40,9 +40,11 @@ def real_esh4(real_data: Path) -> Path:
     return real_data / "nautilus_trader" / "esh4-glbx-mdp3-20231225.mbo.dbn.zst"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
-    """What launches browsers. One per process: a second one would find its event loop running."""
+    """What launches browsers, for one file: its event loop runs in this thread while it lives, so that neither a
+    second one nor `asyncio.run` can start beside it.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as one:

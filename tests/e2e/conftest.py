@@ -49,7 +49,7 @@ def service(lake: Path) -> Iterator[RunningService]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(playwright: Playwright) -> Iterator[Browser]:
     """The system's Chromium; without it these tests fail, they do not skip."""
     assert Path(CHROMIUM).exists(), f"{CHROMIUM} is missing; install it, or name another: SPYMASTER_CHROMIUM"
