@@ -20,6 +20,7 @@ from data_eng.instruments import CLASS_FUTURE, definitions_as_of
 from data_eng.raw_files import DayReader
 from data_eng.schema import table
 from data_eng.stage import Stage, StageContext
+from data_eng.stages.bronze.provenance import counts_of, provenance
 
 DATASET_KEY: Final = "bronze.shared.instrument_definitions"
 NO_DEFINITIONS: Final = "no_definitions"
@@ -79,7 +80,7 @@ def _run(context: StageContext) -> None:
     found = pa.concat_tables(
         [table(DATASET_KEY).empty(), *collect_definitions(blocks(), context.symbol)]
     ).combine_chunks()
-    warnings = [f"unverified: {line}" for line in reader.reasons]
+    findings = []
     current = definitions_as_of(found, context.dt)
     if not pc.any(pc.equal(current["raw_symbol"], context.symbol)).as_py():
         names = ", ".join(f.path.name for f in reader.files)
@@ -91,23 +92,18 @@ def _run(context: StageContext) -> None:
                 f"{text}, found the futures {shown or '(none)'}; choose --symbol, fetch the definitions of "
                 "the date, or run with --no-gex on the default tick"
             )
-        warnings.append(NO_DEFINITIONS)
-    for line in warnings:
-        context.report.warn(line)
+        findings.append(NO_DEFINITIONS)
     with context.writer(DATASET_KEY) as writer:
         writer.write(found)
         context.commit(
             writer,
-            counters={
-                "records": reader.records,
-                "kept": found.num_rows,
-                "other_rtype_records": reader.skipped,
-                "outside_dt_records": reader.outside,
-            },
-            warnings=warnings,
-            raw_inputs=context.raw.identity("definition", context.dt),
-            origin=reader.origin,
-            verified=reader.verified,
+            counters={**counts_of(reader), "kept": found.num_rows},
+            **provenance(
+                context,
+                reader,
+                "definition",
+                findings=findings,
+            ),
         )
 
 

@@ -28,6 +28,7 @@ from data_eng.stages.bronze.definitions import DATASET_KEY as DEFINITIONS_KEY
 from data_eng.stages.bronze.definitions import NO_DEFINITIONS, definitions_of
 from data_eng.stages.bronze.feed_check import FeedCheck
 from data_eng.stages.bronze.mbo_rows import to_bronze
+from data_eng.stages.bronze.provenance import provenance
 
 DATASET_KEY: Final = "bronze.future_mbo.mbo"
 Write = Callable[[str, pa.RecordBatch], None]
@@ -183,19 +184,16 @@ def _run(context: StageContext) -> None:
                 f"{', '.join(f.path.name for f in reader.files)}: {reader.records:,} MBO records, none of "
                 f"{symbol} received on {dt}; choose another --dt or --symbol, or fetch that date"
             )
-        warnings = [f"order: {line}" for line in report.examples]
-        warnings += [f"unverified: {line}" for line in reader.reasons]
-        if outrights.source != "definitions":
-            warnings.append(NO_DEFINITIONS)
-        for line in warnings:
-            context.report.warn(line)
         context.commit(
             writer,
             counters=report.counters(),
-            warnings=warnings,
-            raw_inputs=catalogue.identity("mbo", dt),
-            origin=reader.origin,
-            verified=reader.verified,
+            **provenance(
+                context,
+                reader,
+                "mbo",
+                examples=report.examples,
+                findings=[] if outrights.source == "definitions" else [NO_DEFINITIONS],
+            ),
         )
 
 

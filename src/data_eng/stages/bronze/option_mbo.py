@@ -28,6 +28,7 @@ from data_eng.stages.bronze.definitions import DATASET_KEY as DEFINITIONS_KEY
 from data_eng.stages.bronze.definitions import definitions_of
 from data_eng.stages.bronze.feed_check import FeedCheck
 from data_eng.stages.bronze.mbo_rows import to_bronze
+from data_eng.stages.bronze.provenance import provenance
 
 DATASET_KEY: Final = "bronze.future_option_mbo.mbo"
 USER_DEFINED_PREFIX: Final = "UD:"
@@ -214,19 +215,16 @@ def _run(context: StageContext) -> None:
         report = ingest_option_mbo(
             reader, chain, writer.write, strict=context.params.strict, advance=context.advance
         )
-        warnings = [f"order: {line}" for line in report.examples]
-        warnings += [f"unverified: {line}" for line in reader.reasons]
-        if report.groups[KEPT] == 0:
-            warnings.append("no_options")
-        for line in warnings:
-            context.report.warn(line)
         context.commit(
             writer,
             counters={"options_defined": len(chain.ids), **report.counters()},
-            warnings=warnings,
-            raw_inputs=catalogue.identity("mbo", dt),
-            origin=reader.origin,
-            verified=reader.verified,
+            **provenance(
+                context,
+                reader,
+                "mbo",
+                examples=report.examples,
+                findings=[] if report.groups[KEPT] else ["no_options"],
+            ),
         )
 
 

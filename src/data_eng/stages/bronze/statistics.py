@@ -25,6 +25,7 @@ from data_eng.sessions import expires_on
 from data_eng.stage import Stage, StageContext
 from data_eng.stages.bronze.definitions import DATASET_KEY as DEFINITIONS_KEY
 from data_eng.stages.bronze.definitions import definitions_of
+from data_eng.stages.bronze.provenance import counts_of, provenance
 from data_eng.units import UNDEF_PRICE
 
 DATASET_KEY: Final = "bronze.future_option.statistics"
@@ -177,7 +178,7 @@ def _run(context: StageContext) -> None:
         parts.append(to_statistics(block.records, terms, report))
         prices.append(to_settlements(block.records, terms, future, report))
     found = pa.concat_tables(parts).combine_chunks()
-    warnings = [f"unverified: {line}" for line in reader.reasons]
+    findings = []
     if found.num_rows == 0:
         text = (
             f"{', '.join(f.path.name for f in reader.files)}: {reader.records:,} statistics records, no open "
@@ -187,25 +188,20 @@ def _run(context: StageContext) -> None:
             raise MissingDataError(
                 f"{text}; fetch the statistics of that day's option parents, or run with --no-gex"
             )
-        warnings.append("no_oi")
-    for line in warnings:
-        context.report.warn(line)
+        findings.append("no_oi")
     with context.writer(DATASET_KEY) as writer, context.writer(SETTLEMENTS_KEY) as settlements:
         writer.write(found)
         settlements.write(pa.concat_tables(prices).combine_chunks())
         context.commit(
             writer,
             settlements,
-            counters={
-                "records": reader.records,
-                "outside_dt_records": reader.outside,
-                "other_rtype_records": reader.skipped,
-                **report.counters(),
-            },
-            warnings=warnings,
-            raw_inputs=context.raw.identity("statistics", dt),
-            origin=reader.origin,
-            verified=reader.verified,
+            counters={**counts_of(reader), **report.counters()},
+            **provenance(
+                context,
+                reader,
+                "statistics",
+                findings=findings,
+            ),
         )
 
 

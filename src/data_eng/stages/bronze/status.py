@@ -20,6 +20,7 @@ from data_eng.schema import table
 from data_eng.stage import Stage, StageContext
 from data_eng.stages.bronze.definitions import DATASET_KEY as DEFINITIONS_KEY
 from data_eng.stages.bronze.definitions import definitions_of
+from data_eng.stages.bronze.provenance import counts_of, provenance
 
 DATASET_KEY: Final = "bronze.shared.status"
 
@@ -82,25 +83,20 @@ def _run(context: StageContext) -> None:
         mine = np.isin(block.records["instrument_id"], np.array(sorted(ids), np.uint32))
         parts.append(to_status(block.records[mine]))
     found = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
-    warnings = [f"unverified: {line}" for line in reader.reasons]
+    findings = []
     if found.num_rows == 0:
-        warnings.append(f"no_status: {reader.records:,} status records, none of {context.symbol} on {dt}")
-    for line in warnings:
-        context.report.warn(line)
+        findings.append(f"no_status: {reader.records:,} status records, none of {context.symbol} on {dt}")
     with context.writer(DATASET_KEY) as writer:
         writer.write(found)
         context.commit(
             writer,
-            counters={
-                "records": reader.records,
-                "kept": found.num_rows,
-                "other_rtype_records": reader.skipped,
-                "outside_dt_records": reader.outside,
-            },
-            warnings=warnings,
-            raw_inputs=context.raw.identity("status", dt),
-            origin=reader.origin,
-            verified=reader.verified,
+            counters={**counts_of(reader), "kept": found.num_rows},
+            **provenance(
+                context,
+                reader,
+                "status",
+                findings=findings,
+            ),
         )
 
 
