@@ -42,7 +42,7 @@ def real_esh4(real_data: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
-    """What launches browsers, for one file: its event loop runs in this thread while it lives, so that neither a
+    """What launches browsers, for one file: while it lives its event loop runs in this thread, and neither a
     second one nor `asyncio.run` can start beside it.
     """
     from playwright.sync_api import sync_playwright

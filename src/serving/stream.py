@@ -64,10 +64,11 @@ class Request:
 def first_window(cache: HudCache, start_ts_ns: int | None) -> int:
     """Index of the window a stream begins with: the first that ends at or after `start_ts_ns`.
 
-    Default: the 1800th, or the first of a shorter day. Raises `Problem` 400 past the last window.
+    Default: the 1800th, or the first of a day that has no more than those: behind its last window nothing
+    would play. Raises `Problem` 400 past the last window.
     """
     if start_ts_ns is None:
-        return HUD_HISTORY_WINDOWS - 1 if cache.windows >= HUD_HISTORY_WINDOWS else 0
+        return HUD_HISTORY_WINDOWS - 1 if cache.windows > HUD_HISTORY_WINDOWS else 0
     seq = cache.seq_at(start_ts_ns)
     if seq >= cache.windows:
         raise Problem(

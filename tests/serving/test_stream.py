@@ -6,8 +6,10 @@ import json
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import accumulate, pairwise
 
+import numpy as np
 import pytest
 
 from data_eng.lake import Lake
@@ -18,6 +20,7 @@ from serving.asyncapi import COMMANDS, CONTROLS
 from serving.hud_streaming import HudCache
 from serving.local import LocalService
 from serving.settings import load_settings
+from serving.stream import first_window
 from serving.surfaces import SURFACES
 from tests.serving.conftest import DT, SYMBOL
 from tests.serving.streams import (
@@ -83,6 +86,14 @@ def test_the_order_of_surfaces_is_the_one_asked_for(url: str, cache: HudCache) -
     with connected(url, surfaces="wall,hud,snap", speed="max") as ws:
         assert next_text(ws)["surfaces"] == ["wall", "hud", "snap"]
         assert [next_window(ws)[0].surface for _ in range(6)] == ["wall", "hud", "snap"] * 2
+
+
+@pytest.mark.parametrize(
+    ("windows", "first"), [(1, 0), (1_799, 0), (1_800, 0), (1_801, 1_799), (86_400, 1_799)]
+)
+def test_a_stream_begins_where_something_is_left_to_play(cache: HudCache, windows: int, first: int) -> None:
+    day = replace(cache, window_ids=cache.first_ts_ns + np.arange(windows) * WINDOW_NS)
+    assert first_window(day, None) == first
 
 
 def test_hello_says_what_is_served(url: str, tiny: Lake, cache: HudCache) -> None:
