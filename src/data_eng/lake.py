@@ -24,7 +24,7 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -70,6 +70,8 @@ LAYERS: Final = ("bronze", "silver", "gold")
 DEFAULT_ROOT: Final = "lake"
 ROOT_VARIABLE: Final = "SPYMASTER_LAKE"
 _BY_ROOT: Final = ".mbo_contract_day_selection"
+_RAW: Final = "--raw FOLDER_OF_DBN_FILES"
+"""the lake does not know where raw files lie"""
 """its partition symbol is the root (ES), which is no contract to name on a command line"""
 
 
@@ -289,9 +291,9 @@ class Lake:
         self,
         table: str,
         symbol: str,
-        dt: str | None = None,
+        dt: str | date | None = None,
         *,
-        dates: Sequence[str] | None = None,
+        dates: Sequence[str | date] | None = None,
         points: bool = False,
         tz: str | None = None,
         session: str | None = None,
@@ -333,8 +335,7 @@ class Lake:
         """
         declared = self.table(dataset)
         target = self.partition_dir(declared.dataset, symbol, dt)
-        cure = self.rebuild_command(declared.dataset, symbol, dt)
-        return PartitionWriter(declared, symbol, dt, target, self._area, cure)
+        return PartitionWriter(declared, symbol, dt, target, self._area)
 
     def commit_together(self, writers: Sequence[PartitionWriter]) -> None:
         """Commit finished partitions of one pass: all, or none when a step fails.
@@ -356,8 +357,7 @@ class Lake:
         try:
             done = delete_partition(self._area, target)
         except OSError as exc:
-            cure = f"spymaster lake rm --dt {dt} --symbol {symbol}"
-            raise disk_trouble(exc, "deleting", target, cure) from exc
+            raise disk_trouble(exc, "deleting", target) from exc
         if not done:
             raise LakeError(f"another process is writing {target}; wait until it has ended, then delete it")
 
@@ -406,16 +406,23 @@ class Lake:
                 good[place] = manifest
         return findings + self._mixed_runs(good) + self._stale_inputs(good)
 
+    def build_command(self, symbol: str, dt: str) -> str:
+        """Command line that makes everything of a contract and date that is not there, from raw files."""
+        return f"spymaster run --dt {dt} --symbol {symbol} {_RAW}{self._elsewhere}"
+
     def rebuild_command(self, dataset: str, symbol: str, dt: str) -> str:
-        """Command line that makes the partition again."""
-        elsewhere = "" if str(self.root) == DEFAULT_ROOT else f" --lake {self.root}"
+        """Command line that makes the partition again from what lies before it: raw files, or the lake."""
         if dataset.endswith(_BY_ROOT):
-            return f"spymaster ingest --dt {dt}{elsewhere}"
+            return f"spymaster ingest --dt {dt} {_RAW}{self._elsewhere}"
         short = dataset.rsplit(".", 1)[1]
         unique = sum(key.rsplit(".", 1)[1] == short for key in self.tables) == 1
-        verb = "ingest" if dataset.startswith("bronze.") else "run"
         only = short if unique else dataset
-        return f"spymaster {verb} --dt {dt} --symbol {symbol} --only {only} --force{elsewhere}"
+        verb, raw = ("ingest", f" {_RAW}") if dataset.startswith("bronze.") else ("run", "")
+        return f"spymaster {verb} --dt {dt} --symbol {symbol}{raw} --only {only} --force{self._elsewhere}"
+
+    @property
+    def _elsewhere(self) -> str:
+        return "" if str(self.root) == DEFAULT_ROOT else f" --lake {self.root}"
 
     def _mixed_runs(self, manifests: Mapping[tuple[str, str, str], Manifest]) -> list[Finding]:
         passes: dict[tuple[str, str, str], list[Manifest]] = {}
@@ -450,8 +457,15 @@ class Lake:
     def _reader(self, dataset: str, symbol: str, dt: str) -> PartitionReader:
         declared = self.table(dataset)
         folder = self.partition_dir(declared.dataset, symbol, dt)
-        cure = self.rebuild_command(declared.dataset, symbol, dt)
-        return PartitionReader(declared, symbol, dt, folder, cure, self._area.settle)
+        return PartitionReader(
+            declared,
+            symbol,
+            dt,
+            folder,
+            build=self.build_command(symbol, dt),
+            cure=self.rebuild_command(declared.dataset, symbol, dt),
+            settle=self._area.settle,
+        )
 
     def _folders(self) -> list[tuple[str, str, str]]:
         """(dataset, symbol, dt) of every folder of partition form below the layers, sorted."""
@@ -467,35 +481,45 @@ class Lake:
                 found.append(place)
         return sorted(found)
 
-    def _dates(self, table: Table, symbol: str, dt: str | None, dates: Sequence[str] | None) -> list[str]:
+    def _dates(
+        self, table: Table, symbol: str, dt: str | date | None, dates: Sequence[str | date] | None
+    ) -> list[str]:
         if dt is not None and dates is not None:
             raise UsageError("give dt or dates, not both")
         if dt is not None:
-            return [parse_dt(dt)]
+            return [_day(dt)]
         home = self.partition_dir(table.dataset, symbol, "2000-01-01").parent
         there = sorted(path.name.removeprefix("dt=") for path in home.glob("dt=*"))
         if dates is None:
             if not there:
                 raise MissingDataError(
                     f"the lake {self.root} has no {table.dataset} of {symbol}; build it: "
-                    f"{self.rebuild_command(table.dataset, symbol, 'YYYY-MM-DD')}"
+                    f"{self.build_command(symbol, 'YYYY-MM-DD')}"
                 )
             return there
+        if isinstance(dates, str) or not dates:
+            raise UsageError(
+                f"dates are {dates!r}, expected a list of dates or a tuple (first, last); one date is dt="
+            )
         if isinstance(dates, tuple) and len(dates) == 2:
-            first, last = (date.fromisoformat(parse_dt(day)) for day in dates)
+            first, last = (date.fromisoformat(_day(day)) for day in dates)
             if first > last:
                 raise UsageError(f"dates are {dates[0]} to {dates[1]}, expected the earlier one first")
             days = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
             wanted = [day for day in days if _may_have_data(day)]
         else:
-            wanted = [parse_dt(day) for day in dates]
+            wanted = [_day(day) for day in dates]
+            twice = sorted({day for day in wanted if wanted.count(day) > 1})
+            if twice:
+                raise UsageError(f"dates name {', '.join(twice)} more than once; name each date once")
         absent = [day for day in wanted if not self.has(table.dataset, symbol, day)]
-        if absent or not wanted:
-            named = ", ".join(absent) or "all of an empty list"
-            cures = [self.rebuild_command(table.dataset, symbol, day) for day in absent[:3]]
+        if not wanted:
+            raise MissingDataError(f"the exchange is closed from {dates[0]} to {dates[-1]}; name other dates")
+        if absent:
+            cures = [self.build_command(symbol, day) for day in absent[:3]]
             raise MissingDataError(
-                f"{table.dataset} of {symbol} lacks {len(absent)} of {len(wanted)} dates: {named}; build "
-                f"them: {'; '.join(cures)}{' ...' if len(absent) > 3 else ''}"
+                f"{table.dataset} of {symbol} lacks {len(absent)} of {len(wanted)} dates: "
+                f"{', '.join(absent)}; build them: {'; '.join(cures)}{' ...' if len(absent) > 3 else ''}"
             )
         return wanted
 
@@ -503,9 +527,9 @@ class Lake:
 def scan(
     table: str,
     symbol: str,
-    dt: str | None = None,
+    dt: str | date | None = None,
     *,
-    dates: Sequence[str] | None = None,
+    dates: Sequence[str | date] | None = None,
     points: bool = False,
     tz: str | None = None,
     session: str | None = None,
@@ -516,8 +540,9 @@ def scan(
     """A table of the lake for people: a Polars LazyFrame, or a pyarrow Table without Polars.
 
     table: dataset key or unique short name. symbol: the futures contract, also for options.
-    dt: one date. dates: a list of dates, or a tuple (first, last) of which every date the exchange trades on
-        must be there. Neither: every date in the lake. With several dates a column `dt` (date) is added.
+    dt: one date, YYYY-MM-DD or `datetime.date`. dates: a list of different dates, or a tuple (first, last) of
+        which every date the exchange trades on must be there. Neither: every date in the lake. With several
+        dates a column `dt` (date) is added.
     points: a float64 column `<name>_points` per price (`best_bid_price_int` -> `best_bid_price_points`,
         bronze `price` -> `price_points`): null for UNDEF, and for 0 except in key columns, where 0 is a
         level; and a column `trade_date` (the session rolls at 17:00 Chicago).
@@ -545,6 +570,15 @@ def scan(
         as_arrow=as_arrow,
         stacklevel=2,
     )
+
+
+def _day(day: str | date) -> str:
+    """A date as partitions name it. Raises `UsageError`."""
+    if isinstance(day, date) and not isinstance(day, datetime):
+        return parse_dt(day.isoformat())
+    if isinstance(day, str):
+        return parse_dt(day)
+    raise UsageError(f"{day!r} is not a date; expected YYYY-MM-DD, for example 2026-01-06, or datetime.date")
 
 
 def _may_have_data(day: str) -> bool:

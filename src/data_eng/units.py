@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-PRICE_SCALE: Final = 1e-9
-"""points per unit of price_int"""
 PRICES_PER_POINT: Final = 1_000_000_000
 """price_int / this is the correctly rounded double in points; price_int * 1e-9 is one ulp off at times"""
 UNDEF_PRICE: Final = 9_223_372_036_854_775_807

@@ -105,7 +105,7 @@ def test_empty_partition_is_legal_and_keeps_its_schema(lake: Lake, table: Any) -
 def test_absent_partition_names_the_command_that_builds_it(lake: Lake) -> None:
     assert not lake.has(*PLACE)
     with pytest.raises(
-        MissingDataError, match=rf"spymaster run --dt {DT} --symbol ESH6 --only levels --force"
+        MissingDataError, match=rf"spymaster run --dt {DT} --symbol ESH6 --raw FOLDER_OF_DBN_FILES"
     ):
         lake.read(*PLACE)
     assert not lake.root.exists(), "asking must not create anything"
@@ -417,7 +417,7 @@ def test_doctor_names_orphans_strangers_and_replaced_inputs(lake: Lake) -> None:
 
 def test_root_below_a_file_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LakeError, match="cannot be written"):
+    with pytest.raises(LakeError, match="a file stands where a folder belongs"):
         put(open_lake(tmp_path / "file" / "lake"), wide_rows(1))
 
 
@@ -458,4 +458,5 @@ def test_rebuild_command_names_the_lake_and_never_a_root_as_contract(tmp_path: P
         .startswith(f"spymaster run --dt {DT} --symbol ESH6 --only ")
     )
     assert Lake(tmp_path).rebuild_command(*PLACE).endswith(f"--lake {tmp_path}")
-    assert Lake(Path("lake")).rebuild_command(selection, "ES", DT) == f"spymaster ingest --dt {DT}"
+    raw = "--raw FOLDER_OF_DBN_FILES"
+    assert Lake(Path("lake")).rebuild_command(selection, "ES", DT) == f"spymaster ingest --dt {DT} {raw}"

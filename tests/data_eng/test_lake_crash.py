@@ -241,7 +241,7 @@ def test_disk_failing_at_any_step_gives_one_clear_error_and_keeps_the_partition(
         if error is not None:
             refused += 1
             assert told in str(error)
-            assert "rerun: spymaster run" in str(error)
+            assert "give the same command again" in str(error)
             assert tree(lake.partition_dir(*PLACE)) == old, f"step {step} {disk.failed}"
         else:  # only the clean-up after the commit may fail unheard
             assert set(disk.failed) <= {"remove_file", "remove_folder"}, f"step {step} {disk.failed}"

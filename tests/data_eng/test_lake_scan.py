@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -58,12 +59,25 @@ def test_plain_scan_has_the_declared_columns_and_rows(lake: Lake) -> None:
 def test_points_are_null_where_there_is_no_price_and_levels_keep_zero(lake: Lake) -> None:
     put(lake, narrow_rows(), (*SNAP, DT))
     table = both(lake, "snap", "ESH6", DT, points=True)
-    assert table["best_bid_price_points"].to_pylist()[:2] == [None, pytest.approx(4800.250000001)]
+    assert table["best_bid_price_points"].to_pylist()[:2] == [None, 4800.250000001]
     put(lake, wide_rows(1, windows=2, levels=2))
     assert both(lake, "levels", "ESH6", DT, points=True)["price_points"][1].as_py() == 4800.25
     put(lake, records(6), (RECORDS.dataset, "ESH6", DT))
     prices = both(lake, "records", "ESH6", DT, points=True)["price_points"].to_pylist()
     assert [price is None for price in prices] == [True, False, False, False, False, True]
+
+
+@pytest.mark.parametrize(("step_int", "ticks"), [(250_000_000, 40_000), (50_000_000, 200_000)])
+def test_points_are_the_number_that_a_person_types(lake: Lake, step_int: int, ticks: int) -> None:
+    """Every tick up to 10,000 points: a product with 1e-9 misses every fifth of them by one ulp."""
+    rows = wide_rows(1, windows=1, levels=ticks)
+    at = rows.schema.get_field_index("price_int")
+    prices = np.tile(step_int * np.arange(1, ticks + 1), 2)
+    put(lake, rows.set_column(at, rows.schema.field(at), pa.array(prices)))
+    typed = [float(f"{price // 10**9}.{price % 10**9:09d}") for price in prices.tolist()]
+    assert both(lake, "levels", "ESH6", DT, points=True)["price_points"].to_pylist() == typed
+    found = lake.scan("levels", "ESH6", DT, points=True).filter(pl.col("price_points") == 7301.5).collect()
+    assert found.height == 2
 
 
 def test_trade_date_rolls_at_17_chicago_after_the_window_that_ends_there(lake: Lake) -> None:
@@ -113,12 +127,25 @@ def test_missing_dates_are_named_and_closed_days_of_a_range_are_not_missing(lake
         {"dt": DT, "tz": "Mars/Base"},
         {"dt": DT, "session": "lunch"},
         {"dates": (DT, "2026-01-01")},
+        {"dates": DT},
+        {"dates": []},
+        {"dates": [DT, DT]},
+        {"dates": [DT, 20260107]},
+        {"dt": 20260106},
+        {"dt": datetime(2026, 1, 6, tzinfo=ZoneInfo("UTC"))},
     ],
 )
 def test_impossible_wishes_are_usage_errors(lake: Lake, wishes: dict[str, Any]) -> None:
     put(lake, narrow_rows(), (*SNAP, DT))
     with pytest.raises(UsageError):
         lake.scan("snap", "ESH6", **wishes)
+
+
+def test_a_date_may_be_a_date(lake: Lake) -> None:
+    put(lake, narrow_rows(), (*SNAP, DT))
+    day = date.fromisoformat(DT)
+    assert both(lake, "snap", "ESH6", day).equals(both(lake, "snap", "ESH6", DT))
+    assert both(lake, "snap", "ESH6", dates=[day]).num_rows == 4
 
 
 def test_lookahead_warns_once_per_scan_unless_allowed(

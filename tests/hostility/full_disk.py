@@ -100,7 +100,11 @@ class Bench:
             sentence = answer.sentence
         except AssertionError as fault:
             return [*wrong, str(fault)]
-        wrong += [f"{word!r} is not in: {sentence}" for word in (told, "rerun: ") if word not in sentence]
+        wrong += [
+            f"{word!r} is not in: {sentence}"
+            for word in (told, "give the same command again")
+            if word not in sentence
+        ]
         wrong += self.references.faults(self.lake, globs=False)
         return wrong + self._wrongly_replaced(answer)
 

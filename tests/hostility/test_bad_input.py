@@ -274,7 +274,7 @@ def test_lake_that_is_a_file(case: Case) -> None:
     case.lake = case.folder / "file"
     case.lake.write_text("in the way")
     answer = case.run(case.raw)
-    assert_told(answer, 1, "the lake cannot be written", case.lake, "rerun: spymaster")
+    assert_told(answer, 1, "the lake cannot be written", case.lake, "give the same command again")
     assert case.lake.read_text() == "in the way"
 
 
@@ -303,7 +303,9 @@ def test_lake_on_a_read_only_disk(case: Case) -> None:
             answer = case.run(case.raw)
     finally:
         subprocess.run(["umount", "--lazy", str(case.lake)], check=True)
-    assert_told(answer, 1, "the lake cannot be written", "Read-only", case.lake, "rerun: spymaster")
+    assert_told(
+        answer, 1, "the lake cannot be written", "Read-only", case.lake, "give the same command again"
+    )
 
 
 def test_partition_that_another_process_is_writing(case: Case) -> None:

@@ -192,8 +192,8 @@ def test_lake_ls_rm_and_doctor_tell_one_story(spymaster: Command, raw_folder: Pa
     assert len(json.loads(spymaster("lake", "ls", *at, "--json").out)) == len(listed)
 
     removed = spymaster("lake", "rm", "bronze.future_mbo.mbo", "--symbol", "ESH6", "--yes", *at)
-    again = f"spymaster ingest --dt {DT} --symbol ESH6 --only bronze.future_mbo.mbo --force"
-    assert f"rebuild: {again}" in removed.out
+    again = f"spymaster ingest --dt {DT} --symbol ESH6 --raw FOLDER_OF_DBN_FILES"
+    assert f"rebuild: {again} --only bronze.future_mbo.mbo --force" in removed.out
     assert len(json.loads(spymaster("lake", "ls", *at, "--json").out)) == len(listed) - 1
     assert list(raw_folder.iterdir()), "raw input is never deleted"
 

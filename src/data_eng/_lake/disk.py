@@ -21,7 +21,7 @@ _RENAME_EXCHANGE: Final = 2
 _NO_EXCHANGE: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
 """what renameat2 answers on kernels and file systems without RENAME_EXCHANGE"""
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
+_REFUSED: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class ExchangeUnsupportedError(OSError):
@@ -116,16 +116,19 @@ class Disk:
             self.remove_folder(path)
 
 
-def disk_trouble(exc: OSError, doing: str, where: Path, cure: str) -> LakeError:
+def disk_trouble(exc: OSError, doing: str, where: Path) -> LakeError:
     """The error a user reads when the operating system refused a step of a commit."""
     reason = exc.strerror or str(exc) or type(exc).__name__
     if exc.errno in _FULL:
         head, first = f"the disk is full ({reason})", "free some space, then "
+    elif exc.errno in (errno.ENOTDIR, errno.EEXIST):
+        head, first = f"a file stands where a folder belongs ({reason})", "name a folder as --lake, then "
     elif exc.errno in _REFUSED:
         head, first = f"the lake cannot be written ({reason})", "make that folder writable, then "
     else:
         head, first = f"the disk reported an error ({reason})", "check the disk, then "
     at = f" at {exc.filename}" if exc.filename else ""
     return LakeError(
-        f"{head} while {doing} {where}{at}; the partition that was there is unchanged; {first}rerun: {cure}"
+        f"{head} while {doing} {where}{at}; the partition that was there is unchanged; {first}"
+        "give the same command again"
     )

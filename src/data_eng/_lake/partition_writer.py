@@ -52,9 +52,7 @@ class PartitionWriter:
     `dataset`, `symbol`, `dt`, `table` say which one; `manifest` is set by `finish`.
     """
 
-    def __init__(
-        self, table: Table, symbol: str, dt: str, target: Path, area: StagingArea, cure: str
-    ) -> None:
+    def __init__(self, table: Table, symbol: str, dt: str, target: Path, area: StagingArea) -> None:
         """Lock the partition and open its staging folder.
 
         Raises `LakeError` when another writer has the partition, or the disk refuses.
@@ -66,14 +64,13 @@ class PartitionWriter:
         self.manifest: Manifest | None = None
         self._target = target
         self._area = area
-        self._cure = cure
         self._open = True
         with self._disk_errors("opening a writer of"):
             lock = area.lock_partition(target)
         if lock is None:
             raise LakeError(
                 f"another process is writing {self._where}: one writer at a time; "
-                f"wait until it has ended, then: {cure}"
+                "wait until it has ended, then give the same command again"
             )
         staged: Staged | None = None
         try:
@@ -210,8 +207,8 @@ class PartitionWriter:
         except OSError as exc:
             if hasattr(self, "_cleanup"):
                 self.abort()
-            raise disk_trouble(exc, f"{doing} {self.dataset} of {self.symbol} {self.dt} in", self._target,
-                               self._cure) from exc  # fmt: skip
+            what = f"{doing} {self.dataset} of {self.symbol} {self.dt} in"
+            raise disk_trouble(exc, what, self._target) from exc
 
     def _refuse_to_hide_recorded_data(self) -> None:
         manifest = self.manifest
@@ -250,12 +247,11 @@ def commit_together(writers: Sequence[PartitionWriter]) -> None:
             raise LakeError(
                 f"the disk reported an error ({exc.strerror}) while committing {exc.filename} and "
                 f"again while taking that back: every partition is complete, but old and new ones may stand "
-                f"side by side; check the disk, then rerun: {writers[0]._cure}"
+                "side by side; check the disk, then give the same command again"
             ) from exc
         except OSError as exc:
-            first = writers[0]
-            raise disk_trouble(exc, f"committing {', '.join(w.dataset for w in writers)} in",
-                               first._target, first._cure) from exc  # fmt: skip
+            what = f"committing {', '.join(w.dataset for w in writers)} in"
+            raise disk_trouble(exc, what, writers[0]._target) from exc
     finally:
         for writer in writers:
             writer.abort()

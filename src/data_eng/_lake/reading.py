@@ -25,15 +25,27 @@ _MAX_SWAPS: Final = 100
 
 
 class PartitionReader:
-    """One partition at one path; `settle` is asked when nothing lies there (a swap may be under way)."""
+    """One partition at one path; `settle` is asked when nothing lies there (a swap may be under way).
+
+    build, cure: command lines that make a partition that is absent, or one that is damaged, anew.
+    """
 
     def __init__(
-        self, table: Table, symbol: str, dt: str, folder: Path, cure: str, settle: Callable[[Path], bool]
+        self,
+        table: Table,
+        symbol: str,
+        dt: str,
+        folder: Path,
+        *,
+        build: str,
+        cure: str,
+        settle: Callable[[Path], bool],
     ) -> None:
         self.table = table
         self.symbol = symbol
         self.dt = dt
         self.folder = folder
+        self.build = build
         self.cure = cure
         self._settle = settle
 
@@ -102,7 +114,7 @@ class PartitionReader:
                     break  # a folder without manifest
             except OSError as exc:
                 raise self._damaged(MANIFEST_NAME, exc.strerror or str(exc), "a readable file") from exc
-        raise MissingDataError(f"the lake has no {self._where}; build it: {self.cure}")
+        raise MissingDataError(f"the lake has no {self._where}; build it: {self.build}")
 
     def _parse(self, data: bytes) -> Manifest:
         try:

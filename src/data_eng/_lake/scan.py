@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from data_eng._lake.encoding import WINDOW_KEY
 from data_eng.errors import UsageError
 from data_eng.schema.column import Column, Table
-from data_eng.units import PRICE_SCALE, UNDEF_PRICE
+from data_eng.units import PRICES_PER_POINT, UNDEF_PRICE
 
 if TYPE_CHECKING:
     from data_eng._lake.manifest import Manifest
@@ -139,7 +139,7 @@ def arrow_scan(data: pa.Table, extras: Extras, dt: str, *, dt_column: bool) -> p
         none = pc.equal(data[source], UNDEF_PRICE)
         if zero_is_none:
             none = pc.or_(none, pc.equal(data[source], 0))
-        points = pc.multiply(data[source].cast(pa.float64(), safe=False), PRICE_SCALE)
+        points = pc.divide(data[source].cast(pa.float64(), safe=False), float(PRICES_PER_POINT))
         data = data.append_column(name, pc.if_else(none, None, points))
     if extras.points and extras.event_time is not None:
         days = extras.trade_dates(np.asarray(data[extras.event_time]))
@@ -170,7 +170,12 @@ def polars_scan(files: Sequence[Path], extras: Extras, dt: str, *, dt_column: bo
     for source, name, zero_is_none in extras.prices:
         price = pl.col(source)
         none = (price == UNDEF_PRICE) | (price == 0) if zero_is_none else price == UNDEF_PRICE
-        added.append(pl.when(none).then(None).otherwise(price.cast(pl.Float64) * PRICE_SCALE).alias(name))
+        points = price.map_batches(  # Polars makes `/ 1e9` a product with 1e-9, which is one ulp off at times
+            lambda column: pl.Series(column.to_numpy() / PRICES_PER_POINT),
+            return_dtype=pl.Float64,
+            is_elementwise=True,
+        )
+        added.append(pl.when(none).then(None).otherwise(points).alias(name))
     if extras.points and extras.event_time is not None:
         added.append(
             pl.col(extras.event_time)

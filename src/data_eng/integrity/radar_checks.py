@@ -10,7 +10,7 @@ from data_eng.integrity.findings import Check, Tally
 from data_eng.integrity.rows import Array, Bools, Ints, Rows, window_name
 from data_eng.integrity.wall_checks import Zones
 from data_eng.schema import F_FEATURES, U_FEATURES
-from data_eng.units import DELTA_TICKS, EPS_DIST_TICKS, EPS_QTY, PRICE_SCALE, TINY_TOL, WINDOW_NS
+from data_eng.units import DELTA_TICKS, EPS_DIST_TICKS, EPS_QTY, PRICES_PER_POINT, TINY_TOL, WINDOW_NS
 
 FEATURES: Final = (*F_FEATURES, *U_FEATURES)
 RELATIVE_TOL: Final = 1e-12
@@ -71,7 +71,7 @@ def check_radar_spot(radar: Rows, snapshot: Rows) -> Check:
     place = np.searchsorted(snapshot["window_end_ts_ns"], radar["window_end_ts_ns"])
     wanted = np.append(snapshot["spot_ref_price_int"], 0)[place]
     spot = radar["spot_ref_price_int"]
-    points_wrong = np.abs(radar["spot_ref_price"] - spot * PRICE_SCALE) > PRICE_SCALE / 2
+    points_wrong = radar["spot_ref_price"] != spot / PRICES_PER_POINT
     started = radar["window_end_ts_ns"] - radar["window_start_ts_ns"] != WINDOW_NS
     bad = (spot != wanted) | (spot <= 0) | points_wrong | started
     tally.add_rows(bad, lambda row: f"{_at(radar, row)}: spot {spot[row]}, snapshot {wanted[row]}")

@@ -9,7 +9,7 @@ from typing import Final
 from data_eng.integrity.findings import Check, Tally
 from data_eng.integrity.plain_book import Level, LevelKey, PlainBook, PlainWindow, Record
 from data_eng.integrity.rows import Rows, window_name
-from data_eng.units import PRICE_SCALE
+from data_eng.units import PRICES_PER_POINT
 
 SNAPSHOT_VALUES: Final = (
     "best_bid_price_int",
@@ -68,7 +68,7 @@ def check_rebuilt_wall(wall: Rows, rebuilt: Mapping[int, PlainWindow], samples: 
         for side, price in sorted(found.keys() | window.levels.keys()):
             have, want = found.get((side, price)), window.levels.get((side, price))
             if have != want:
-                where = f"{window_name(window_end)} {side} {price * PRICE_SCALE:.2f}"
+                where = f"{window_name(window_end)} {side} {price / PRICES_PER_POINT:.2f}"
                 offenders.append(f"{where}: {_differences(have, want)}")
         tally.add(len(found.keys() | window.levels.keys()), offenders)
     missing = sorted(stored.keys() - rebuilt.keys())

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from data_eng.units import PRICE_SCALE, ROW_GROUP_WINDOWS, WINDOW_NS
+from data_eng.units import PRICES_PER_POINT, ROW_GROUP_WINDOWS, WINDOW_NS
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -123,7 +123,7 @@ def value_at(values: Array, rows: Ints, default: float = 0) -> Array:
 def level_name(rows: Rows, row: int) -> str:
     """How an offender names a wall or vacuum row."""
     side = "bid" if rows["side"][row] == "B" else "ask"
-    price = f"{rows['price_int'][row] * PRICE_SCALE:.2f}"
+    price = f"{rows['price_int'][row] / PRICES_PER_POINT:.2f}"
     return f"window_end {rows['window_end_ts_ns'][row]} {side} {price}"
 
 

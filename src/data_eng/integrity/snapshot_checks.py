@@ -9,7 +9,7 @@ import numpy as np
 
 from data_eng.integrity.findings import Check, Tally
 from data_eng.integrity.rows import Bools, Ints, Rows, window_name
-from data_eng.units import PRICE_SCALE, WINDOW_NS
+from data_eng.units import PRICES_PER_POINT, WINDOW_NS
 
 CROSSED_COUNTERS: Final = ("crossed_closed", "crossed_pre_open", "crossed_open", "crossed_halt")
 
@@ -134,7 +134,7 @@ def check_valid_rows_uncrossed(snapshot: Rows) -> Check:
     bid, ask = rows["best_bid_price_int"], rows["best_ask_price_int"]
 
     def say(row: int) -> str:
-        quote = f"bid {bid[row] * PRICE_SCALE:.2f} ask {ask[row] * PRICE_SCALE:.2f}"
+        quote = f"bid {bid[row] / PRICES_PER_POINT:.2f} ask {ask[row] / PRICES_PER_POINT:.2f}"
         return f"{window_name(rows['window_end_ts_ns'][row])}: {quote}"
 
     tally.add_rows((bid > 0) & (ask > 0) & (bid >= ask), say)
@@ -161,9 +161,7 @@ def check_mid(snapshot: Rows) -> Check:
     bid, ask = snapshot["best_bid_price_int"], snapshot["best_ask_price_int"]
     both = (snapshot["best_bid_qty"] > 0) & (snapshot["best_ask_qty"] > 0)
     wanted = np.where(both, (bid + ask) // 2, 0)
-    bad = (snapshot["mid_price_int"] != wanted) | (
-        np.abs(snapshot["mid_price"] - wanted * PRICE_SCALE) > PRICE_SCALE / 2
-    )
+    bad = (snapshot["mid_price_int"] != wanted) | (snapshot["mid_price"] != wanted / PRICES_PER_POINT)
 
     def say(row: int) -> str:
         return (
