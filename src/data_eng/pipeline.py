@@ -224,8 +224,9 @@ def resolve_symbol(
 ) -> str:
     """The contract a command is about: `symbol` if given, else the selected contract of `root` on `dt`.
 
-    Without a selection in the lake the selection stage makes one from `raw`. Raises `MissingDataError`
-    when there is neither; `--symbol` always works.
+    Without a selection in the lake the selection stage makes one from `raw`; without raw files it is the
+    contract of that date when the lake holds just one. Raises `MissingDataError` when there is neither;
+    `--symbol` always works.
     """
     if symbol is not None:
         return parse_symbol(symbol)
@@ -233,20 +234,16 @@ def resolve_symbol(
     if not lake.has(SELECTION, root, dt):
         makers = [stage for stage in stages if SELECTION in stage.outputs]
         held = sorted({p.symbol for p in lake.partitions() if p.dt == dt and p.symbol != root})
-        if not makers or raw is None:
-            there = f"; the lake holds {', '.join(held)} on that date" if held else ""
-            raise MissingDataError(
-                f"no contract of {root} is selected for {dt} in {lake.root}{there};"
-                f" name one, for example --symbol {root}H6"
-            )
-        run(
-            lake,
-            dt,
-            root,
-            RunParams(),
-            Request(only=(makers[0].name,)),
-            raw=raw,
-            stages=stages,
-            report=report,
-        )
+        request = Request(only=tuple(stage.name for stage in makers[:1]))
+        try:
+            if not makers or raw is None:
+                raise MissingDataError(f"no contract of {root} is selected for {dt} in {lake.root}")
+            run(lake, dt, root, RunParams(), request, raw=raw, stages=stages, report=report)
+        except MissingDataError as error:
+            if len(held) != 1:
+                there = f"; the lake holds {', '.join(held)} on that date" if held else ""
+                raise MissingDataError(f"{error}{there}; name one, for example --symbol {root}H6") from error
+            if report is not None:
+                report.note(f"symbol {held[0]}: the only contract that {lake.root} holds on {dt}")
+            return held[0]
     return str(lake.read(SELECTION, root, dt, columns=["selected_symbol"]).column(0)[0].as_py())

@@ -424,6 +424,15 @@ def test_the_contract_is_the_named_one_else_the_selected_one(world: World) -> No
     assert pipeline.resolve_symbol(lake, DT, stages=stages) == "ESH6"
 
 
+def test_the_only_contract_of_a_date_needs_no_name(world: World) -> None:
+    with pytest.raises(MissingDataError, match="--symbol ESH6"):
+        pipeline.resolve_symbol(world.lake, DT, stages=world.stages)
+    world.run()
+    assert pipeline.resolve_symbol(world.lake, DT, stages=world.stages) == SYMBOL
+    with pytest.raises(MissingDataError, match="--symbol ESH6"):
+        pipeline.resolve_symbol(world.lake, "2026-01-07", stages=world.stages)
+
+
 def test_the_option_part_is_never_left_out_silently(tmp_path: Path) -> None:
     """A folder with the futures alone is refused before any work; --no-gex is the way, and it is offered."""
     raw = tmp_path / "raw"
