@@ -48,10 +48,11 @@ MAY_IMPORT = {
     "pipeline": set(ROOMS),
 }
 PACKAGES_MAY_IMPORT = {
-    "data_eng": {"data_eng"},
+    "kernel_compiler": {"kernel_compiler"},  # knows nothing of a feed, so what both sides compile with it may
+    "data_eng": {"data_eng", "kernel_compiler"},
     "serving": {"data_eng", "serving"},
-    "simex": {"simex"},
-    "spymaster": {"data_eng", "serving", "simex", "spymaster"},
+    "simex": {"simex", "kernel_compiler"},
+    "spymaster": {"data_eng", "serving", "simex", "spymaster", "kernel_compiler"},
 }
 NOT_IN_KERNELS = {"pyarrow", "logging", "time", "datetime", "databento_dbn"}
 

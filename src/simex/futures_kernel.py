@@ -27,7 +27,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Final
 
-from numba import njit, types
+from numba import types
+
+import kernel_compiler
 
 _VECTORS: Final = frozenset({"G", "K", "P", "H", "MP"})
 _BOOLEANS: Final = frozenset({"own_leg", "rests"})
@@ -50,15 +52,12 @@ def _types(function: Callable[..., Any]) -> tuple[Any, ...]:
 
 def _helper(function: Callable[..., Any]) -> Any:
     """A kernel that only other kernels call."""
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return njit(_types(function), cache=True, nogil=True, error_model="numpy", **options)(function)
+    return kernel_compiler.helper(_types(function), nogil=True)(function)
 
 
 def _entry(function: Callable[..., Any]) -> Any:
     """A kernel that the driver calls."""
-    return njit(_types(function), cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(
-        function
-    )
+    return kernel_compiler.entry(_types(function), nogil=True)(function)
 
 
 LADDER_TICKS: Final = 8192

@@ -16,7 +16,9 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from numba import njit, types
+from numba import types
+
+import kernel_compiler
 
 _INTS: Final = types.int64
 _FLOATS: Final = types.float64
@@ -34,10 +36,19 @@ _TYPES: Final[dict[str, Any]] = (
 )
 
 
+def _types(function: Callable[..., Any]) -> tuple[Any, ...]:
+    """Argument types by name, any other name an int64."""
+    return tuple(_TYPES.get(name, _INTS) for name in inspect.signature(function).parameters)
+
+
 def _kernel(function: Callable[..., Any]) -> Any:
-    """Compiles with argument types by name, any other name an int64: one version, not one per constant."""
-    signature = tuple(_TYPES.get(name, _INTS) for name in inspect.signature(function).parameters)
-    return njit(signature, cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+    """A kernel that the driver calls."""
+    return kernel_compiler.entry(_types(function), nogil=True)(function)
+
+
+def _helper(function: Callable[..., Any]) -> Any:
+    """A kernel that only other kernels call."""
+    return kernel_compiler.helper(_types(function), nogil=True)(function)
 
 
 STEP_NS: Final = 250_000_000
@@ -87,7 +98,7 @@ ACTION_M: Final = 77
 ACTION_T: Final = 84
 
 
-@_kernel
+@_helper
 def exp_exact(value):  # type: ignore[no-untyped-def]
     """e^value from additions, multiplications and powers of two; relative error < 1e-15 for |value| < 700."""
     if value < -700.0:
@@ -100,7 +111,7 @@ def exp_exact(value):  # type: ignore[no-untyped-def]
     return math.ldexp(total, int(n))
 
 
-@_kernel
+@_helper
 def log_exact(value):  # type: ignore[no-untyped-def]
     """ln value for value > 0 from the series of artanh; relative error below 1e-15."""
     m, e = math.frexp(value)
@@ -115,7 +126,7 @@ def log_exact(value):  # type: ignore[no-untyped-def]
     return 2.0 * z * total + e * 0.6931471803691238 + e * 1.9082149292705877e-10
 
 
-@_kernel
+@_helper
 def normal_cdf(value):  # type: ignore[no-untyped-def]
     """Standard normal distribution function (Hart's rational approximation as given by West, 1e-15)."""
     a = abs(value)
@@ -148,8 +159,8 @@ def normal_cdf(value):  # type: ignore[no-untyped-def]
     return 1.0 - tail if value > 0.0 else tail
 
 
-@_kernel
-def price_all(instruments, model, forward, level, t_ns, x):  # type: ignore[no-untyped-def]
+@_helper
+def _price_all(instruments, model, forward, level, t_ns, x):  # type: ignore[no-untyped-def]
     """Fills theo, sigma, greeks and half spread of every instrument for one model step."""
     for i in range(instruments.shape[0]):
         if instruments[i, I_KIND] == KIND_SPREAD:
@@ -195,7 +206,7 @@ def price_all(instruments, model, forward, level, t_ns, x):  # type: ignore[no-u
         model[i, M_HALF] = max(half, tick / 2.0)
 
 
-@_kernel
+@_helper
 def _floor_nickels(value):  # type: ignore[no-untyped-def]
     """Largest legal price not above value, in nickels; 0 if there is none."""
     n = math.floor(value * 20.0 + 1e-9)
@@ -204,7 +215,7 @@ def _floor_nickels(value):  # type: ignore[no-untyped-def]
     return max(int(n), 0)
 
 
-@_kernel
+@_helper
 def _ceil_nickels(value):  # type: ignore[no-untyped-def]
     """Smallest legal price not below value, in nickels, at least one."""
     n = math.ceil(value * 20.0 - 1e-9)
@@ -213,7 +224,7 @@ def _ceil_nickels(value):  # type: ignore[no-untyped-def]
     return max(int(n), 1)
 
 
-@_kernel
+@_helper
 def _target(model, i, side, maker):  # type: ignore[no-untyped-def]
     """Price that a maker wants to show, in nickels (0: no bid)."""
     half = model[i, M_HALF] * (1.0 + 0.22 * maker)
@@ -222,14 +233,14 @@ def _target(model, i, side, maker):  # type: ignore[no-untyped-def]
     return _ceil_nickels(model[i, M_QUOTED] + half)
 
 
-@_kernel
+@_helper
 def _draw(g, draws, c):  # type: ignore[no-untyped-def]
     at = g[G_DRAW + c]
     g[G_DRAW + c] = at + 1
     return draws[c, at]
 
 
-@_kernel
+@_helper
 def _begin(g, draws, tables, mean_gap, limit):  # type: ignore[no-untyped-def]
     """Opens an event a little later than the last one, never beyond the limit of its step."""
     u = _draw(g, draws, C_FEED)
@@ -244,7 +255,7 @@ def _begin(g, draws, tables, mean_gap, limit):  # type: ignore[no-untyped-def]
     g[G_EVENTS] += 1
 
 
-@_kernel
+@_helper
 def _emit(g, records, instruments, tables, i, action, side, order_id, nickels, size, flags):  # type: ignore[no-untyped-def]
     n = g[G_N]
     records[n, 0] = instruments[i, I_W0]
@@ -257,7 +268,7 @@ def _emit(g, records, instruments, tables, i, action, side, order_id, nickels, s
     g[G_N] = n + 1
 
 
-@_kernel
+@_helper
 def _show(g, records, instruments, quotes, model, draws, tables, i, side, maker, size, mean_gap, limit):  # type: ignore[no-untyped-def]
     """Brings one quote to its target price: M, or A where none stands, or C where none is wanted."""
     row = (i * 2 + side) * MAKERS + maker
@@ -283,7 +294,7 @@ def _show(g, records, instruments, quotes, model, draws, tables, i, side, maker,
     quotes[row, U_SIZE] = size
 
 
-@_kernel
+@_helper
 def _take(g, records, instruments, quotes, draws, tables, i, side, want, mean_gap, limit):  # type: ignore[no-untyped-def]
     """A marketable order of `side` eats the best price of the other side: T, F.., then C or M."""
     other = 1 - side
@@ -351,10 +362,16 @@ def _take(g, records, instruments, quotes, draws, tables, i, side, want, mean_ga
     records[g[G_N] - 1, 4] |= FLAGS_END << 32
 
 
-@_kernel
+@_helper
 def _size(u, spread_kind):  # type: ignore[no-untyped-def]
     """Lots of a quote: 1 to 10 near expiry, 20 to 130 for longer dates."""
     return 1 + u % 10 if spread_kind != KIND_OTHER_EXPIRY else 20 + u % 111
+
+
+@_kernel
+def price_all(instruments, model, forward, level, t_ns, x):  # type: ignore[no-untyped-def]
+    """Fills theo, sigma, greeks and half spread of every instrument for one model step."""
+    _price_all(instruments, model, forward, level, t_ns, x)
 
 
 @_kernel
@@ -375,7 +392,7 @@ def open_quotes(g, instruments, quotes, model, draws, t_ns):  # type: ignore[no-
                     quotes[row, U_T] = t_ns - 2_000_000_000 - (u & 0xFFFF) * 900_000 - row
 
 
-@_kernel
+@_helper
 def _look(quotes, model, forward, t0, step, out, truth):  # type: ignore[no-untyped-def]
     """The best quote of each instrument at a second's end; truth[out] is filled where out >= 0."""
     for i in range(model.shape[0]):
@@ -450,7 +467,7 @@ def run(  # type: ignore[no-untyped-def]
             or forward != steps[step - 1, S_FORWARD]
             or steps[step, S_LEVEL] != steps[step - 1, S_LEVEL]
         ):
-            price_all(instruments, model, forward, steps[step, S_LEVEL], t0, x)
+            _price_all(instruments, model, forward, steps[step, S_LEVEL], t0, x)
         pull = steps[step, S_PULL] > 0.0
         moved = 0
         for i in range(n):

@@ -21,7 +21,7 @@ import math
 
 import numba as nb
 
-from data_eng.kernels.jit import njit
+from data_eng.kernels.jit import inner, njit
 
 V_LOW, V_HIGH = 1e-6, 5.0
 """bracket of the volatility (spec 7.2)"""
@@ -54,7 +54,7 @@ def scaled_slope(a, s):
     return math.exp(-0.5 * (ratio * ratio + 0.25 * s * s)) * _ONE_OVER_SQRT_TWO_PI
 
 
-@njit(_F8(_F8, _F8, _F8, _F8, _F8, _F8))
+@inner(_F8(_F8, _F8, _F8, _F8, _F8, _F8))
 def implied_total_vol(wanted, a, half, low, high, guess):
     """s in [low, high] with b(s) = wanted > 0, or -1 when there is none. guess <= 0: start from a formula."""
     if wanted >= half:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numba as nb
 import numpy as np
 
 from data_eng.kernels.jit import njit
@@ -72,7 +73,32 @@ def blank_planes(windows: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return planes
 
 
-@njit()
+def _column(dtype):
+    """Rows that are only read."""
+    return nb.types.Array(dtype, 1, "C", readonly=True)
+
+
+_I8, _I4, _F8 = nb.int64, nb.int32, nb.float64
+_HISTORY = nb.types.NamedTuple((_I4[:, :, ::1], _I8[::1], _I8[::1]), DepthHistory)
+
+
+@njit(
+    _I8(
+        _column(_I8),  # spot
+        _I8,  # tick_int
+        _column(_I8),  # row_from
+        _column(nb.uint8),  # side
+        _column(nb.int16),  # rel_ticks
+        *[_column(_I4)] * 3,  # depth_end, depth_rest, fill_qty
+        _column(nb.float32),  # flow_score
+        _column(_I8),  # strike_from
+        _column(_I8),  # strike_price
+        *[_column(_F8)] * 2,  # gex_abs, gex_ratio
+        *[_column(nb.uint8)] * 2,  # depth_u8, fill_u8
+        _HISTORY,
+        nb.uint8[:, :, ::1],  # planes
+    )
+)
 def paint_windows(
     spot,
     tick_int,

@@ -21,6 +21,8 @@ import llvmlite
 import numba
 import numpy as np
 
+import kernel_compiler
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -34,6 +36,7 @@ def kernel_digest(sources: Sequence[Path] | None = None) -> str:
     digest = hashlib.sha256()
     for version in (numba.__version__, llvmlite.__version__, np.__version__, platform.python_version()):
         digest.update(version.encode() + b"\0")
+    digest.update(Path(kernel_compiler.__file__).read_bytes())
     for path in kernel_sources() if sources is None else sources:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
@@ -48,27 +51,31 @@ def cache_folder() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "spymaster" / f"kernels-{kernel_digest()}"
 
 
-def njit(signatures: Any = None, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """`numba.njit(signatures, cache=True)` whose cache lies in `cache_folder()`.
+def njit(signature: Any = None, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a kernel with `kernel_compiler`; an entry's machine code lies in `cache_folder()`.
 
-    Division follows numpy (no exception paths), and the runtime's reference counting is off: kernels own
-    nothing, and counting references of arguments made the book's loop three times slower.
-
-    The folder is set only while the function is decorated, which is when numba chooses its locator, so
-    that other users of numba in the process keep their own.
+    A function whose name begins with `_`, or that is forced into its callers, is a helper: only other
+    kernels may call it. Every other one is an entry. With a signature an entry is compiled, or read from the
+    cache, when it is first called or when `spymaster.compiling` prepares it; without one, for the types of
+    its first call.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
+        if function.__name__.startswith("_") or options.get("forceinline"):
+            return inner(signature, **options)(function)
         folder = cache_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         before = numba.config.CACHE_DIR
+        # only while numba chooses the place of this function's files: other users of numba keep their own
         numba.config.CACHE_DIR = str(folder)
         try:
-            compiled = numba.njit(signatures, cache=True, error_model="numpy", _nrt=False, **options)(
-                function
-            )
+            return kernel_compiler.entry(signature, **options)(function)
         finally:
             numba.config.CACHE_DIR = before
-        return compiled
 
     return decorate
+
+
+def inner(signature: Any = None, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a kernel that only other kernels call, whatever its name; a signature fixes its types."""
+    return kernel_compiler.helper(signature.args if signature else None, **options)

@@ -496,7 +496,7 @@ def _plain_record(st, cnt, tab, opt, lev, i, flags, action, side, key, price, si
                 opt[_u(i)].complete = 1
 
 
-@njit()
+@njit(lambda: _I8(_rows(ORDER), _rows(ORDER), _rows(OPTION), _I8))
 def rehash(old, new, opt, shift):
     """Copy the living orders of `old` to the empty table `new`; returns how many there are."""
     live = 0
@@ -521,7 +521,14 @@ def _option_of(ids, index, instrument):
     return np.int64(FOREIGN)
 
 
-@njit()
+@njit(
+    lambda: nb.void(
+        _array(nb.uint32, 1),
+        _array(nb.int32, 1),
+        _array(nb.uint32, 1, readonly=True),
+        _array(nb.int32, 1, readonly=True),
+    )
+)
 def fill_index(ids, index, instruments, values):
     """Enter instruments uint32[n] with their values int32[n] into the table that `drive` looks them up in."""
     mask = ids.shape[0] - 1

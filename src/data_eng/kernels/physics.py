@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numba as nb
 import numpy as np
 
 from data_eng.kernels.jit import njit
@@ -76,6 +77,13 @@ TOUCH_STRENGTH: Final = 0
 TOUCH_ERODED: Final = 1
 TOUCH_FLOW: Final = 2
 TOUCH_VALUES: Final = 3
+
+_I1, _I2, _I4, _I8, _F4, _F8 = nb.int8, nb.int16, nb.int32, nb.int64, nb.float32, nb.float64
+
+
+def _column(dtype):
+    """A column of a block: Arrow's memory, which nobody may write to."""
+    return nb.types.Array(dtype, 1, "C", readonly=True)
 
 
 @njit(forceinline=True)
@@ -140,7 +148,20 @@ def _past_value(walk, side_of, price_of, x_of, k, side, price):
     return value
 
 
-@njit()
+@njit(
+    _I8(
+        _I8[::1],  # walk
+        _I1[:, ::1],  # side_of
+        _I8[:, ::1],  # price_of
+        _F8[:, ::1],  # x_of
+        _column(_I8),  # window_end
+        _column(_I1),  # side
+        _column(_I8),  # price
+        *[_column(_I4)] * 6,  # depth_start to d1_depth
+        _I8[::1],  # rows
+        _F8[:, ::1],  # terms
+    )
+)
 def walk_terms(
     walk,
     side_of,
@@ -218,14 +239,14 @@ def walk_terms(
     return made
 
 
-@njit()
+@njit(nb.void(_F8[::1]))
 def log_table(out):
     """out[q] = ln(1 + q), float64."""
     for q in range(out.shape[0]):
         out[q] = math.log(q + 1.0)
 
 
-@njit()
+@njit([nb.void(_column(_I4), _column(_F8), out[::1]) for out in (_F8, _F4)])
 def strength_logs(depth_rest, logs, out):
     """out[row] = ln(1 + depth_rest), int32 lots -> float64 or float32; `logs` comes from `log_table`."""
     for i in range(depth_rest.shape[0]):
@@ -233,7 +254,21 @@ def strength_logs(depth_rest, logs, out):
         out[i] = logs[qty] if 0 <= qty < logs.shape[0] else math.log(qty + 1.0)
 
 
-@njit()
+@njit(
+    _I8(
+        _I8,  # first_row
+        *[_column(_I8)] * 3,  # snapshot_end, best_ask, best_bid
+        _I8,  # tick_int
+        _column(_I8),  # window_end
+        _column(_I1),  # side
+        _column(_I8),  # price
+        _column(_I2),  # rel_ticks
+        *[_column(_I4)] * 2,  # depth_start, depth_end
+        *[_column(_F4)] * 4,  # strength, erosion, vacuum, flow
+        _F8[:, :, :, ::1],  # bands
+        _F8[:, :, :, ::1],  # touch
+    )
+)
 def sum_bands(
     first_row,
     snapshot_end,

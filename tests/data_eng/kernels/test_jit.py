@@ -41,8 +41,9 @@ ASK = """
 import json, sys
 from data_eng.kernels import jit
 from data_eng.kernels.small_caller import answer
-hits, misses = (sum(counts.values()) for counts in (answer.stats.cache_hits, answer.stats.cache_misses))
-sys.stdout.write(json.dumps([answer(84), str(jit.cache_folder()), hits, misses]))
+value, stats = answer(84), answer.dispatcher.stats
+hits, misses = (sum(counts.values()) for counts in (stats.cache_hits, stats.cache_misses))
+sys.stdout.write(json.dumps([value, str(jit.cache_folder()), hits, misses]))
 """
 
 

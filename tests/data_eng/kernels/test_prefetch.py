@@ -9,7 +9,7 @@ from data_eng.kernels.prefetch import _without_jit, prefetch_row
 
 
 @njit()
-def _hint_at_all(rows, indices):
+def hint_at_all(rows, indices):
     for k in range(indices.shape[0]):
         prefetch_row(rows, indices[k])
     return indices.shape[0]
@@ -19,7 +19,7 @@ def test_rows_are_as_they_were_and_an_index_outside_does_no_harm():
     rows = np.arange(40).view([("a", "i8"), ("b", "i4"), ("c", "i4")])
     before = rows.copy()
     indices = np.array([0, 19, 20, -1, 10**9], np.int64)
-    assert _hint_at_all(rows, indices) == len(indices)
+    assert hint_at_all(rows, indices) == len(indices)
     assert (rows == before).all()
 
 
