@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from data_eng.integrity import wall_checks
 from data_eng.integrity.calibration_checks import Bounds, CalibrationProbe
 from data_eng.integrity.findings import Check, Tally
 from data_eng.integrity.rows import (
@@ -29,23 +30,7 @@ from data_eng.integrity.rows import (
 from data_eng.integrity.wall_checks import snapshot_row_of
 from data_eng.units import AT_MAX_TICKS, DELTA_TICKS, MID_MAX_TICKS, NEAR_MAX_TICKS, TINY_TOL, WINDOW_NS
 
-WALL_COLUMNS: Final = (
-    "window_start_ts_ns",
-    "window_end_ts_ns",
-    "price_int",
-    "side",
-    "spot_ref_price_int",
-    "rel_ticks",
-    "depth_qty_start",
-    "depth_qty_end",
-    "add_qty",
-    "pull_qty_total",
-    "fill_qty",
-    "depth_qty_rest",
-    "pull_qty_rest",
-    "d1_depth_qty",
-    "window_valid",
-)
+WALL_COLUMNS: Final = tuple(n for n in wall_checks.WALL_COLUMNS if n not in ("d2_depth_qty", "d3_depth_qty"))
 COPIES: Final = ("window_start_ts_ns", "spot_ref_price_int", "rel_ticks", "window_valid")
 INPUTS: Final = ("pull_intensity_rest", "pull_add_log", "wall_strength_log", "wall_erosion")
 DIFFERENCES: Final = ("d1_pull_add_log", "d2_pull_add_log", "d3_pull_add_log")

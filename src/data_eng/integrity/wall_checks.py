@@ -27,6 +27,7 @@ from data_eng.integrity.rows import (
     window_blocks,
     window_name,
 )
+from data_eng.schema import table
 from data_eng.units import (
     AT_MAX_TICKS,
     DELTA_TICKS,
@@ -36,25 +37,7 @@ from data_eng.units import (
     WINDOW_NS,
 )
 
-WALL_COLUMNS: Final = (
-    "window_start_ts_ns",
-    "window_end_ts_ns",
-    "price_int",
-    "side",
-    "spot_ref_price_int",
-    "rel_ticks",
-    "depth_qty_start",
-    "depth_qty_end",
-    "add_qty",
-    "pull_qty_total",
-    "fill_qty",
-    "depth_qty_rest",
-    "pull_qty_rest",
-    "d1_depth_qty",
-    "d2_depth_qty",
-    "d3_depth_qty",
-    "window_valid",
-)
+WALL_COLUMNS: Final = tuple(table("wall_surface_1s").arrow_schema.names)
 QUANTITIES: Final = (
     "depth_qty_start",
     "depth_qty_end",
