@@ -37,13 +37,26 @@ TANGENT_REACH = 2e-7
 QUOTE_REACH_INT = 200 * PRICES_PER_POINT
 REACH_POINTS = 150.0
 NO_VALUE = -1.0
+_ROUGH = 1e-4
+"""share of the sum of absolute terms above which the sign of a rough sum is certain"""
+_SAFE_EXPONENT = -700.0
+"""e to this power is far from underflow"""
 _ONE_OVER_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 ANCHOR = np.dtype(
-    [("mid", "f8"), ("forward", "f8"), ("option", "i8"), ("wanted", "f8"), ("s", "f8"), ("tangent", "f8")],
+    [
+        ("mid", "f8"),
+        ("forward", "f8"),
+        ("option", "i8"),  # -1 while there is none
+        ("wanted", "f8"),
+        ("s", "f8"),
+        ("tangent", "f8"),  # NO_VALUE until it is asked for
+        ("log_forward", "f8"),  # forward of the two terms below
+        ("log_moneyness", "f8"),  # ln(forward / strike)
+        ("scale", "f8"),  # sqrt(forward x strike)
+    ],
     align=True,
 )
-"""option: -1 while there is none"""
 
 
 class SolveArrays(NamedTuple):
@@ -67,6 +80,7 @@ class SolveArrays(NamedTuple):
     cursor: Any  # int64[1]: announcements told so far
     anchors: Any  # ANCHOR[2, g]: by spot, by the futures mid
     status: Any  # int8[n], scratch: why the option gave no volatility
+    shared: Any  # float64[2, g], scratch: d1 and D phi(d1) of the series in the window
     vol: Any  # float64[w, g], NO_VALUE = none
     net_weight: Any  # float64[w, g], multiplier x (calls - puts) open
     flow_weight: Any  # float64[w, g], the same less what aggressors bought
@@ -79,6 +93,22 @@ class SolveArrays(NamedTuple):
     q_interest_ts: Any  # int64[rows]
 
 
+@njit(forceinline=True)
+def _set_forward(anchors, which, g, forward, strike):
+    """Terms of a series that stand as long as its forward does."""
+    if anchors[which, g].log_forward != forward:
+        anchors[which, g].log_forward = forward
+        anchors[which, g].log_moneyness = math.log(forward / strike)
+        anchors[which, g].scale = math.sqrt(forward * strike)
+
+
+@njit(forceinline=True)
+def _is_steep(a, s):
+    """Whether the slope of the value by s is a number above 0; far from its peak it underflows."""
+    ratio = a / s
+    return -0.5 * (ratio * ratio + 0.25 * s * s) > _SAFE_EXPONENT or scaled_slope(a, s) > 0.0
+
+
 @njit()
 def _series_vol(anchors, status, which, g, right, strike, forward, discount, root, option, mid):
     """Volatility of a series from the mid of one option, or NO_VALUE; status tells why, for F = spot."""
@@ -88,7 +118,8 @@ def _series_vol(anchors, status, which, g, right, strike, forward, discount, roo
         if which == 0:
             status[option] = R_BELOW_INTRINSIC if mid <= discount * max(inner, 0.0) else R_NO_ROOT
         return NO_VALUE
-    wanted = above / math.sqrt(forward * strike)
+    wanted = above / anchors[which, g].scale
+    a = -abs(anchors[which, g].log_moneyness)
     guess = -1.0
     if anchors[which, g].option >= 0:
         guess = anchors[which, g].s
@@ -98,30 +129,29 @@ def _series_vol(anchors, status, which, g, right, strike, forward, discount, roo
             and anchors[which, g].forward == forward
             and abs(wanted - anchors[which, g].wanted) <= TANGENT_REACH * wanted
         ):
+            if anchors[which, g].tangent < 0.0:
+                anchors[which, g].tangent = 1.0 / scaled_slope(a, guess)
             s = guess + (wanted - anchors[which, g].wanted) * anchors[which, g].tangent
             if V_LOW * root <= s <= V_HIGH * root:
                 return s / root
-    a = -abs(math.log(forward / strike))
     s = implied_total_vol(wanted, a, math.exp(0.5 * a), V_LOW * root, V_HIGH * root, guess)
     if s < 0.0:
         if which == 0:
             status[option] = R_NO_ROOT
         anchors[which, g].option = -1
         return NO_VALUE
-    slope = scaled_slope(a, s)
     anchors[which, g].mid = mid
     anchors[which, g].forward = forward
-    anchors[which, g].option = option if slope > 0.0 else -1
+    anchors[which, g].option = option if _is_steep(a, s) else -1
     anchors[which, g].wanted = wanted
     anchors[which, g].s = s
-    anchors[which, g].tangent = 1.0 / slope if slope > 0.0 else 0.0
+    anchors[which, g].tangent = NO_VALUE
     return s / root
 
 
 @njit(forceinline=True)
-def _first_vol(e, mids, w, which, g, forward, discount, root):
+def _first_vol(e, mids, w, which, g, strike, forward, discount, root):
     """The first volatility among the options of a series that carry weight: out of the money first."""
-    strike = e.strike_int[e.member[e.first[g]]] / PRICES_PER_POINT
     first_right = CALL if strike >= forward else PUT
     vol = NO_VALUE
     for turn in range(2):
@@ -154,36 +184,27 @@ def _reason(e, expired, interest, vol, total, state, option):
 
 
 @njit(forceinline=True)
-def _quote_row(e, row, w, option, end, spot, vol, vol_mid, total, age, state, rate):
+def _quote_row(e, row, w, option, g, left_ns, forward, root, discount, vol_mid, total, age, state):
     """One row of option_quote_1s."""
-    left_ns = e.expiration[option] - end
+    vol = e.vol[w, g]
     interest = e.interest[option]
-    reason = _reason(e, left_ns <= 0, interest, vol, total, state, option)
     e.q_window[row] = w
     e.q_option[row] = option
-    e.q_reason[row] = reason
+    e.q_reason[row] = _reason(e, left_ns <= 0, interest, vol, total, state, option)
     e.q_interest_ts[row] = e.interest_ts[option]
     e.q_values[0, row] = total / (2.0 * PRICES_PER_POINT)
     e.q_values[1, row] = age if total > 0 else 0
     e.q_values[2, row] = left_ns / 1e9
     e.q_values[3, row] = interest
-    for k in range(4, 9):
-        e.q_values[k, row] = np.nan
-    if vol_mid > 0.0:
-        e.q_values[8, row] = vol_mid
+    e.q_values[8, row] = vol_mid if vol_mid > 0.0 else np.nan
     if left_ns <= 0 or vol <= 0.0:
+        for k in range(4, 8):
+            e.q_values[k, row] = np.nan
         return
-    forward = spot / PRICES_PER_POINT
-    strike = e.strike_int[option] / PRICES_PER_POINT
-    years = left_ns / NS_PER_YEAR
-    root = math.sqrt(years)
-    s = vol * root
-    d1 = math.log(forward / strike) / s + 0.5 * s
-    discount = math.exp(-rate * years)
-    density = discount * math.exp(-0.5 * d1 * d1) * _ONE_OVER_SQRT_TWO_PI
+    d1, density = e.shared[0, g], e.shared[1, g]
     e.q_values[4, row] = vol
     e.q_values[5, row] = discount * normal_cdf(d1) if e.right[option] == CALL else -discount * normal_cdf(-d1)
-    e.q_values[6, row] = density / (forward * s)
+    e.q_values[6, row] = density / (forward * (vol * root))
     e.q_values[7, row] = density * forward * root
 
 
@@ -211,6 +232,7 @@ _SOLVE = nb.types.NamedTuple(
         _array(_I8, 1),  # cursor
         _array(nb.from_dtype(ANCHOR), 2),
         _array(_I1, 1),  # status
+        _array(_F8, 2),  # shared
         _array(_F8, 2),  # vol
         _array(_F8, 2),  # net_weight
         _array(_F8, 2),  # flow_weight
@@ -280,14 +302,18 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
                 discount = math.exp(-rate * years)
                 root = math.sqrt(years)
                 last_expiration = expiration
-            vol = _first_vol(e, mids, w, 0, g, forward, discount, root)
+            strike = e.strike_int[option] / PRICES_PER_POINT
+            _set_forward(e.anchors, 0, g, forward, strike)
+            vol = _first_vol(e, mids, w, 0, g, strike, forward, discount, root)
             if vol <= 0.0:
                 continue
             e.vol[w, g] = vol
-            strike = e.strike_int[option] / PRICES_PER_POINT
             s = vol * root
-            d1 = math.log(forward / strike) / s + 0.5 * s
-            gamma = discount * math.exp(-0.5 * d1 * d1) * _ONE_OVER_SQRT_TWO_PI / (forward * s)
+            d1 = e.anchors[0, g].log_moneyness / s + 0.5 * s
+            density = discount * math.exp(-0.5 * d1 * d1) * _ONE_OVER_SQRT_TWO_PI
+            gamma = density / (forward * s)
+            e.shared[0, g] = d1
+            e.shared[1, g] = density
             for m in range(e.first[g], e.first[g + 1]):
                 option = e.member[m]
                 lots = e.interest[option]
@@ -300,42 +326,41 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
                 else:
                     e.put_abs[w, e.strike_of[option]] += exposure
         futures_mid = futures_mids[w]
+        middle = futures_mid / PRICES_PER_POINT
         last_series = -1
         vol_mid = NO_VALUE
         for option in range(n):
             if abs(e.strike_int[option] - spot) > QUOTE_REACH_INT:
                 continue
+            left_ns = e.expiration[option] - end
+            if left_ns > 0 and e.expiration[option] != last_expiration:
+                years = left_ns / NS_PER_YEAR
+                discount = math.exp(-rate * years)
+                root = math.sqrt(years)
+                last_expiration = e.expiration[option]
             g = int(e.series[option])
-            vol = e.vol[w, g]
-            column = e.column[option]
             if g != last_series:
                 last_series = g
                 vol_mid = NO_VALUE
-                if e.expiration[option] > end and futures_mid > 0:
-                    years = (e.expiration[option] - end) / NS_PER_YEAR
-                    vol_mid = _first_vol(
-                        e,
-                        mids,
-                        w,
-                        1,
-                        g,
-                        futures_mid / PRICES_PER_POINT,
-                        math.exp(-rate * years),
-                        math.sqrt(years),
-                    )
+                if left_ns > 0 and futures_mid > 0:
+                    strike = e.strike_int[option] / PRICES_PER_POINT
+                    _set_forward(e.anchors, 1, g, middle, strike)
+                    vol_mid = _first_vol(e, mids, w, 1, g, strike, middle, discount, root)
+            column = e.column[option]
             _quote_row(
                 e,
                 rows,
                 w,
                 option,
-                end,
-                spot,
-                vol,
+                g,
+                left_ns,
+                forward,
+                root,
+                discount,
                 vol_mid,
                 mids[w, column],
                 ages[w, column],
                 states[w, column],
-                rate,
             )
             rows += 1
     return rows
@@ -428,6 +453,55 @@ def _net_gamma(at, n, terms):
             total += term
             slope -= term * (d1 * terms[2, i] + 1.0)
     return total, slope / at
+
+
+@njit(fastmath=True)
+def _rough_net_gamma(at, n, terms):
+    """(G, dG/dF) as `_net_gamma`, but only their signs mean anything; (0, 0) where these are not certain.
+
+    The exponential is its power series at 1/256 of the exponent, squared eight times: its relative error
+    (4e-8 x 256 = 1e-5) is a tenth of `_ROUGH` of the sum of all absolute terms, and what is less than that
+    is not certain. Nothing here calls a function or depends on the last step, so it runs four terms at once.
+    """
+    x = math.log(at)
+    least = 1e300
+    for i in range(n):
+        d1 = (x - terms[0, i]) * terms[2, i] + terms[1, i]
+        terms[4, i] = d1
+        least = min(least, d1 * d1)
+    total = 0.0
+    slope = 0.0
+    mass = 0.0
+    steep = 0.0
+    for i in range(n):
+        d1 = terms[4, i]
+        exponent = 0.5 * (least - d1 * d1)
+        y = max(exponent, -45.0) * (1.0 / 256.0)
+        p = 1.0 + y * (1.0 + y * (0.5 + y * (1.0 / 6.0 + y * (1.0 / 24.0 + y * (1.0 / 120.0)))))
+        p *= p
+        p *= p
+        p *= p
+        p *= p
+        p *= p
+        p *= p
+        p *= p
+        p *= p
+        term = terms[3, i] * p * terms[2, i] if exponent > -45.0 else 0.0
+        change = term * (d1 * terms[2, i] + 1.0)
+        total += term
+        slope -= change
+        mass += abs(term)
+        steep += abs(change)
+    if abs(total) <= _ROUGH * mass or abs(slope) <= _ROUGH * steep:
+        return 0.0, 0.0
+    return total, slope
+
+
+@njit(forceinline=True)
+def _signs_of_net_gamma(at, n, terms):
+    """(G, dG/dF) of which only the signs are used."""
+    value, slope = _rough_net_gamma(at, n, terms)
+    return (value, slope) if value != 0.0 else _net_gamma(at, n, terms)
 
 
 @njit()
@@ -554,7 +628,7 @@ def profile(
         cells = np.int64(min(max((highest - lowest) / (0.5 * narrowest * forward), 32.0), 20_000.0))
         step = (highest - lowest) / cells
         x0 = lowest
-        y0, d0 = _net_gamma(x0, n, terms)
+        y0, d0 = _signs_of_net_gamma(x0, n, terms)
         if y0 == 0.0:
             flips[at] = x0
             at += 1
@@ -562,7 +636,7 @@ def profile(
             if at + 3 > flips.shape[0]:
                 return w
             x1 = highest if c == cells - 1 else lowest + (c + 1) * step
-            y1, d1 = _net_gamma(x1, n, terms)
+            y1, d1 = _signs_of_net_gamma(x1, n, terms)
             if y1 == 0.0:
                 flips[at] = x1
                 at += 1

@@ -68,6 +68,7 @@ from data_eng.kernels.option_layout import (
     Q_TWO_SIDED,
     QUOTE,
 )
+from data_eng.kernels.prefetch import prefetch_row
 from data_eng.units import DAY_NS, HOUR_NS, WINDOW_NS
 
 _ID_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -546,6 +547,7 @@ class BookArrays(NamedTuple):
     touched: Any
     ids: Any
     index: Any
+    ahead: Any
     ends: Any
     out_bid: Any
     out_ask: Any
@@ -578,6 +580,7 @@ _BOOKS = nb.types.NamedTuple(
         _array(nb.types.int32, 1),  # touched
         _array(nb.types.uint32, 1),  # ids
         _array(nb.types.int32, 1),  # index
+        _array(nb.types.int32, 1),  # ahead
         _array(_I8, 1),  # ends
         _array(_I8, 2),  # out_bid
         _array(_I8, 2),  # out_ask
@@ -605,6 +608,23 @@ _RECORDS = (
 
 
 @njit()
+def _look_ahead(e, order_id, instrument_id, i, stop):
+    """Find the options of records i:stop for `ahead`, and ask for the rows that the records will need."""
+    opt = e.opt
+    for k in range(i, stop):
+        o = _option_of(e.ids, e.index, instrument_id[_u(k)])
+        e.ahead[_u(k - i)] = o
+        if o >= 0:
+            prefetch_row(opt, o)
+            prefetch_row(e.tab, _slot_of(order_id[_u(k)], o, e.st[0].hash_shift))
+    for k in range(stop - i):
+        o = np.int64(e.ahead[_u(k)])
+        if o >= 0:
+            prefetch_row(e.lev, np.int64(opt[_u(o)].bid_off + opt[_u(o)].bid_n - 1))
+            prefetch_row(e.lev, np.int64(opt[_u(o)].ask_off + opt[_u(o)].ask_n - 1))
+
+
+@njit()
 def _finish(e):
     """End of the input: read every window that is left."""
     st = e.st[0]
@@ -628,8 +648,12 @@ def drive(e, ts_event, ts_recv, order_id, price, size, flags, action, side, inst
         return i, _finish(e)
     st, cnt, opt, lev = e.st[0], e.cnt[0], e.opt, e.lev
     n = np.int64(len(ts_event))
+    first = stop = i
     while i < n:
-        o = _option_of(e.ids, e.index, instrument_id[_u(i)])
+        if i == stop:
+            first, stop = i, min(i + e.ahead.shape[0], n)
+            _look_ahead(e, order_id, instrument_id, first, stop)
+        o = np.int64(e.ahead[_u(i - first)])
         if o == FOREIGN:
             cnt.foreign_records += 1
             i += 1

@@ -100,6 +100,7 @@ class ShardSolver:
             "cursor": np.zeros(1, np.int64),
             "anchors": np.zeros((2, g), kernel.ANCHOR),
             "status": np.zeros(n, np.int8),
+            "shared": np.zeros((2, g)),
         }
         self._fixed["anchors"]["option"] = -1
 
