@@ -39,6 +39,8 @@ REACH_POINTS = 150.0
 NO_VALUE = -1.0
 _ROUGH = 1e-4
 """share of the sum of absolute terms above which the sign of a rough sum is certain"""
+_STEEPEST = 0.6066
+"""above e^(-1/2), the largest slope of e^(-x^2 / 2)"""
 _SAFE_EXPONENT = -700.0
 """e to this power is far from underflow"""
 _ONE_OVER_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
@@ -457,11 +459,12 @@ def _net_gamma(at, n, terms):
 
 @njit(fastmath=True)
 def _rough_net_gamma(at, n, terms):
-    """(G, dG/dF) as `_net_gamma`, but only their signs mean anything; (0, 0) where these are not certain.
+    """(G, dG/dF, floor): the signs of `_net_gamma`'s two values, 0 where not certain, and less than |G|.
 
     The exponential is its power series at 1/256 of the exponent, squared eight times: its relative error
-    (4e-8 x 256 = 1e-5) is a tenth of `_ROUGH` of the sum of all absolute terms, and what is less than that
-    is not certain. Nothing here calls a function or depends on the last step, so it runs four terms at once.
+    (4e-8 x 256 = 1e-5) is a tenth of `_ROUGH`, and a sum below `_ROUGH` of its absolute terms is not certain.
+    No loop calls a function or waits for its last step, so four terms run at once. floor is 0 or less, or
+    less than |G| as it is without a common factor: sum of weight / s x e^(-d1^2 / 2).
     """
     x = math.log(at)
     least = 1e300
@@ -492,16 +495,19 @@ def _rough_net_gamma(at, n, terms):
         slope -= change
         mass += abs(term)
         steep += abs(change)
-    if abs(total) <= _ROUGH * mass or abs(slope) <= _ROUGH * steep:
-        return 0.0, 0.0
-    return total, slope
+    certain = abs(total) - _ROUGH * mass
+    if certain <= 0.0:
+        total = 0.0
+    if abs(slope) <= _ROUGH * steep:
+        slope = 0.0
+    return total, slope, certain * math.exp(-0.5 * least)
 
 
 @njit(forceinline=True)
 def _signs_of_net_gamma(at, n, terms):
-    """(G, dG/dF) of which only the signs are used."""
-    value, slope = _rough_net_gamma(at, n, terms)
-    return (value, slope) if value != 0.0 else _net_gamma(at, n, terms)
+    """(G, dG/dF) of which only the signs mean anything."""
+    value, slope, _ = _rough_net_gamma(at, n, terms)
+    return (value, slope) if value != 0.0 and slope != 0.0 else _net_gamma(at, n, terms)
 
 
 @njit()
@@ -526,15 +532,25 @@ def _root_between(lo, hi, sign_lo, n, terms):
 
 
 @njit()
-def _turning_point(lo, hi, sign, n, terms):
-    """A spot in (lo, hi), where G bends towards 0, at which it has the other sign, or 0 when it has not."""
+def _turning_point(lo, hi, sign, n, terms, steepest, slack):
+    """A spot in (lo, hi), where G bends towards 0, at which it has the other sign, or 0 when it has not.
+
+    steepest: G changes by no more than that per point, slack: nor does rounding by more, both without a
+    common factor. Where this keeps G from 0 up to both ends, there is nothing to find.
+    """
     for _ in range(60):
         at = 0.5 * (lo + hi)
         if not lo < at < hi:
             return 0.0
-        value, slope = _net_gamma(at, n, terms)
+        value, slope, floor = _rough_net_gamma(at, n, terms)
+        if value == 0.0:
+            value, slope = _net_gamma(at, n, terms)
         if (value > 0.0) != (sign > 0.0):
             return at
+        if floor > steepest * max(at - lo, hi - at) + slack:
+            return 0.0
+        if slope == 0.0:
+            slope = _net_gamma(at, n, terms)[1]
         if slope * sign < 0.0:
             lo = at
         else:
@@ -562,9 +578,12 @@ def profile(
     strikes int64[k] ascending; expiration int64[g], strike_of int32[g]: of the series of the whole chain.
     vol, net_weight, flow_weight float64[w, g]; call_abs, put_abs float64[w, k]. out float64[10, w]: call,
     put, net, centre, top call strike, top put strike, three conventions' nets: calls minus puts, short all,
-    flow; one spare. flip_end int32[w + 1] offsets into flips. terms float64[5, >= g], scratch.
+    flow; one spare. flip_end int32[w + 1] offsets into flips. terms float64[6, >= g], scratch, whose last row
+    holds ln K of each strike.
     """
     n_strikes = strikes.shape[0]
+    for k in range(n_strikes):
+        terms[5, k] = math.log(strikes[k] / PRICES_PER_POINT)
     for w in range(start, ends.shape[0]):
         for c in range(10):
             out[c, w] = 0.0
@@ -591,13 +610,20 @@ def profile(
                 out[5, w] = strike
         n = np.int64(0)
         narrowest = np.inf
+        heights = steepness = 0.0
+        discount = 1.0
+        root = 0.0
+        last_expiration = np.int64(-1)
         for g in range(expiration.shape[0]):
             v = vol[w, g]
             if v <= 0.0:
                 continue
-            years = (expiration[g] - ends[w]) / NS_PER_YEAR
-            discount = math.exp(-rate * years)
-            s = v * math.sqrt(years)
+            if expiration[g] != last_expiration:
+                last_expiration = expiration[g]
+                years = (last_expiration - ends[w]) / NS_PER_YEAR
+                discount = math.exp(-rate * years)
+                root = math.sqrt(years)
+            s = v * root
             strike = strikes[strike_of[g]] / PRICES_PER_POINT
             d1 = math.log(forward / strike) / s + 0.5 * s
             flow += (
@@ -608,11 +634,13 @@ def profile(
                 / (forward * s)
             )
             if net_weight[w, g] != 0.0:
-                terms[0, n] = math.log(strike)
+                terms[0, n] = terms[5, strike_of[g]]
                 terms[1, n] = 0.5 * s
                 terms[2, n] = 1.0 / s
                 terms[3, n] = net_weight[w, g] * discount
                 narrowest = min(narrowest, s)
+                heights += abs(terms[3, n]) / s
+                steepness += abs(terms[3, n]) / (s * s)
                 n += 1
         out[0, w] = calls
         out[1, w] = puts
@@ -627,6 +655,8 @@ def profile(
         highest = forward + REACH_POINTS
         cells = np.int64(min(max((highest - lowest) / (0.5 * narrowest * forward), 32.0), 20_000.0))
         step = (highest - lowest) / cells
+        steepest = _STEEPEST * steepness / lowest
+        slack = 1e-9 * heights
         x0 = lowest
         y0, d0 = _signs_of_net_gamma(x0, n, terms)
         if y0 == 0.0:
@@ -645,7 +675,7 @@ def profile(
                     flips[at] = _root_between(x0, x1, y0, n, terms)
                     at += 1
                 elif d0 * y0 < 0.0 and d1 * y0 > 0.0:
-                    middle = _turning_point(x0, x1, y0, n, terms)
+                    middle = _turning_point(x0, x1, y0, n, terms, steepest, slack)
                     if middle > 0.0:
                         flips[at] = _root_between(x0, middle, y0, n, terms)
                         flips[at + 1] = _root_between(middle, x1, -y0, n, terms)

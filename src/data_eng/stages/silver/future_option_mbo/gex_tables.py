@@ -156,7 +156,7 @@ class TableMaker:
     ) -> pa.RecordBatch:
         out = np.empty((10, len(ends)))
         flip_end = np.zeros(len(ends) + 1, np.int32)
-        terms = np.empty((5, max(len(self._expiration), 1)))
+        terms = np.empty((6, max(len(self._expiration), 1)))
         at = 0
         while at < len(ends):
             at = kernel.profile(
