@@ -143,8 +143,11 @@ def _change_level(opt, lev, i, side, price, change):
     if change == 0:
         return
     rank = price if side == BID else -price
-    off = np.int64(opt[_u(i)].bid_off) if side == BID else np.int64(opt[_u(i)].ask_off)
-    n = np.int64(opt[_u(i)].bid_n) if side == BID else np.int64(opt[_u(i)].ask_n)
+    # both sides are loaded and one is chosen: which one cannot be guessed, and a wrong guess costs more
+    bid_off, ask_off = np.int64(opt[_u(i)].bid_off), np.int64(opt[_u(i)].ask_off)
+    bid_n, ask_n = np.int64(opt[_u(i)].bid_n), np.int64(opt[_u(i)].ask_n)
+    off = bid_off if side == BID else ask_off
+    n = bid_n if side == BID else ask_n
     j = _level_at(lev, off, n, rank)
     if j < n and lev[_u(off + j)].rank == rank:
         qty = lev[_u(off + j)].qty + change
@@ -154,7 +157,7 @@ def _change_level(opt, lev, i, side, price, change):
         for above in range(off + j, off + n - 1):
             lev[_u(above)].rank = lev[_u(above + 1)].rank
             lev[_u(above)].qty = lev[_u(above + 1)].qty
-        n -= 1
+        grown = np.int64(-1)
     else:
         k = off + n
         while k > off + j:
@@ -163,11 +166,9 @@ def _change_level(opt, lev, i, side, price, change):
             k -= 1
         lev[_u(k)].rank = rank
         lev[_u(k)].qty = change
-        n += 1
-    if side == BID:
-        opt[_u(i)].bid_n = n
-    else:
-        opt[_u(i)].ask_n = n
+        grown = np.int64(1)
+    opt[_u(i)].bid_n = bid_n + (grown if side == BID else 0)
+    opt[_u(i)].ask_n = ask_n + (0 if side == BID else grown)
 
 
 @njit()
