@@ -37,13 +37,28 @@ TANGENT_REACH = 2e-7
 QUOTE_REACH_INT = 200 * PRICES_PER_POINT
 REACH_POINTS = 150.0
 NO_VALUE = -1.0
+_ROUGH = 1e-4
+"""share of the sum of absolute terms above which the sign of a rough sum is certain"""
+_STEEPEST = 0.6066
+"""above e^(-1/2), the largest slope of e^(-x^2 / 2)"""
+_SAFE_EXPONENT = -700.0
+"""e to this power is far from underflow"""
 _ONE_OVER_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 ANCHOR = np.dtype(
-    [("mid", "f8"), ("forward", "f8"), ("option", "i8"), ("wanted", "f8"), ("s", "f8"), ("tangent", "f8")],
+    [
+        ("mid", "f8"),
+        ("forward", "f8"),
+        ("option", "i8"),  # -1 while there is none
+        ("wanted", "f8"),
+        ("s", "f8"),
+        ("tangent", "f8"),  # NO_VALUE until it is asked for
+        ("log_forward", "f8"),  # forward of the two terms below
+        ("log_moneyness", "f8"),  # ln(forward / strike)
+        ("scale", "f8"),  # sqrt(forward x strike)
+    ],
     align=True,
 )
-"""option: -1 while there is none"""
 
 
 class SolveArrays(NamedTuple):
@@ -67,6 +82,7 @@ class SolveArrays(NamedTuple):
     cursor: Any  # int64[1]: announcements told so far
     anchors: Any  # ANCHOR[2, g]: by spot, by the futures mid
     status: Any  # int8[n], scratch: why the option gave no volatility
+    shared: Any  # float64[2, g], scratch: d1 and D phi(d1) of the series in the window
     vol: Any  # float64[w, g], NO_VALUE = none
     net_weight: Any  # float64[w, g], multiplier x (calls - puts) open
     flow_weight: Any  # float64[w, g], the same less what aggressors bought
@@ -79,6 +95,22 @@ class SolveArrays(NamedTuple):
     q_interest_ts: Any  # int64[rows]
 
 
+@njit(forceinline=True)
+def _set_forward(anchors, which, g, forward, strike):
+    """Terms of a series that stand as long as its forward does."""
+    if anchors[which, g].log_forward != forward:
+        anchors[which, g].log_forward = forward
+        anchors[which, g].log_moneyness = math.log(forward / strike)
+        anchors[which, g].scale = math.sqrt(forward * strike)
+
+
+@njit(forceinline=True)
+def _is_steep(a, s):
+    """Whether the slope of the value by s is a number above 0; far from its peak it underflows."""
+    ratio = a / s
+    return -0.5 * (ratio * ratio + 0.25 * s * s) > _SAFE_EXPONENT or scaled_slope(a, s) > 0.0
+
+
 @njit()
 def _series_vol(anchors, status, which, g, right, strike, forward, discount, root, option, mid):
     """Volatility of a series from the mid of one option, or NO_VALUE; status tells why, for F = spot."""
@@ -88,7 +120,8 @@ def _series_vol(anchors, status, which, g, right, strike, forward, discount, roo
         if which == 0:
             status[option] = R_BELOW_INTRINSIC if mid <= discount * max(inner, 0.0) else R_NO_ROOT
         return NO_VALUE
-    wanted = above / math.sqrt(forward * strike)
+    wanted = above / anchors[which, g].scale
+    a = -abs(anchors[which, g].log_moneyness)
     guess = -1.0
     if anchors[which, g].option >= 0:
         guess = anchors[which, g].s
@@ -98,30 +131,29 @@ def _series_vol(anchors, status, which, g, right, strike, forward, discount, roo
             and anchors[which, g].forward == forward
             and abs(wanted - anchors[which, g].wanted) <= TANGENT_REACH * wanted
         ):
+            if anchors[which, g].tangent < 0.0:
+                anchors[which, g].tangent = 1.0 / scaled_slope(a, guess)
             s = guess + (wanted - anchors[which, g].wanted) * anchors[which, g].tangent
             if V_LOW * root <= s <= V_HIGH * root:
                 return s / root
-    a = -abs(math.log(forward / strike))
     s = implied_total_vol(wanted, a, math.exp(0.5 * a), V_LOW * root, V_HIGH * root, guess)
     if s < 0.0:
         if which == 0:
             status[option] = R_NO_ROOT
         anchors[which, g].option = -1
         return NO_VALUE
-    slope = scaled_slope(a, s)
     anchors[which, g].mid = mid
     anchors[which, g].forward = forward
-    anchors[which, g].option = option if slope > 0.0 else -1
+    anchors[which, g].option = option if _is_steep(a, s) else -1
     anchors[which, g].wanted = wanted
     anchors[which, g].s = s
-    anchors[which, g].tangent = 1.0 / slope if slope > 0.0 else 0.0
+    anchors[which, g].tangent = NO_VALUE
     return s / root
 
 
 @njit(forceinline=True)
-def _first_vol(e, mids, w, which, g, forward, discount, root):
+def _first_vol(e, mids, w, which, g, strike, forward, discount, root):
     """The first volatility among the options of a series that carry weight: out of the money first."""
-    strike = e.strike_int[e.member[e.first[g]]] / PRICES_PER_POINT
     first_right = CALL if strike >= forward else PUT
     vol = NO_VALUE
     for turn in range(2):
@@ -154,36 +186,27 @@ def _reason(e, expired, interest, vol, total, state, option):
 
 
 @njit(forceinline=True)
-def _quote_row(e, row, w, option, end, spot, vol, vol_mid, total, age, state, rate):
+def _quote_row(e, row, w, option, g, left_ns, forward, root, discount, vol_mid, total, age, state):
     """One row of option_quote_1s."""
-    left_ns = e.expiration[option] - end
+    vol = e.vol[w, g]
     interest = e.interest[option]
-    reason = _reason(e, left_ns <= 0, interest, vol, total, state, option)
     e.q_window[row] = w
     e.q_option[row] = option
-    e.q_reason[row] = reason
+    e.q_reason[row] = _reason(e, left_ns <= 0, interest, vol, total, state, option)
     e.q_interest_ts[row] = e.interest_ts[option]
     e.q_values[0, row] = total / (2.0 * PRICES_PER_POINT)
     e.q_values[1, row] = age if total > 0 else 0
     e.q_values[2, row] = left_ns / 1e9
     e.q_values[3, row] = interest
-    for k in range(4, 9):
-        e.q_values[k, row] = np.nan
-    if vol_mid > 0.0:
-        e.q_values[8, row] = vol_mid
+    e.q_values[8, row] = vol_mid if vol_mid > 0.0 else np.nan
     if left_ns <= 0 or vol <= 0.0:
+        for k in range(4, 8):
+            e.q_values[k, row] = np.nan
         return
-    forward = spot / PRICES_PER_POINT
-    strike = e.strike_int[option] / PRICES_PER_POINT
-    years = left_ns / NS_PER_YEAR
-    root = math.sqrt(years)
-    s = vol * root
-    d1 = math.log(forward / strike) / s + 0.5 * s
-    discount = math.exp(-rate * years)
-    density = discount * math.exp(-0.5 * d1 * d1) * _ONE_OVER_SQRT_TWO_PI
+    d1, density = e.shared[0, g], e.shared[1, g]
     e.q_values[4, row] = vol
     e.q_values[5, row] = discount * normal_cdf(d1) if e.right[option] == CALL else -discount * normal_cdf(-d1)
-    e.q_values[6, row] = density / (forward * s)
+    e.q_values[6, row] = density / (forward * (vol * root))
     e.q_values[7, row] = density * forward * root
 
 
@@ -211,6 +234,7 @@ _SOLVE = nb.types.NamedTuple(
         _array(_I8, 1),  # cursor
         _array(nb.from_dtype(ANCHOR), 2),
         _array(_I1, 1),  # status
+        _array(_F8, 2),  # shared
         _array(_F8, 2),  # vol
         _array(_F8, 2),  # net_weight
         _array(_F8, 2),  # flow_weight
@@ -280,14 +304,18 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
                 discount = math.exp(-rate * years)
                 root = math.sqrt(years)
                 last_expiration = expiration
-            vol = _first_vol(e, mids, w, 0, g, forward, discount, root)
+            strike = e.strike_int[option] / PRICES_PER_POINT
+            _set_forward(e.anchors, 0, g, forward, strike)
+            vol = _first_vol(e, mids, w, 0, g, strike, forward, discount, root)
             if vol <= 0.0:
                 continue
             e.vol[w, g] = vol
-            strike = e.strike_int[option] / PRICES_PER_POINT
             s = vol * root
-            d1 = math.log(forward / strike) / s + 0.5 * s
-            gamma = discount * math.exp(-0.5 * d1 * d1) * _ONE_OVER_SQRT_TWO_PI / (forward * s)
+            d1 = e.anchors[0, g].log_moneyness / s + 0.5 * s
+            density = discount * math.exp(-0.5 * d1 * d1) * _ONE_OVER_SQRT_TWO_PI
+            gamma = density / (forward * s)
+            e.shared[0, g] = d1
+            e.shared[1, g] = density
             for m in range(e.first[g], e.first[g + 1]):
                 option = e.member[m]
                 lots = e.interest[option]
@@ -300,42 +328,41 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
                 else:
                     e.put_abs[w, e.strike_of[option]] += exposure
         futures_mid = futures_mids[w]
+        middle = futures_mid / PRICES_PER_POINT
         last_series = -1
         vol_mid = NO_VALUE
         for option in range(n):
             if abs(e.strike_int[option] - spot) > QUOTE_REACH_INT:
                 continue
+            left_ns = e.expiration[option] - end
+            if left_ns > 0 and e.expiration[option] != last_expiration:
+                years = left_ns / NS_PER_YEAR
+                discount = math.exp(-rate * years)
+                root = math.sqrt(years)
+                last_expiration = e.expiration[option]
             g = int(e.series[option])
-            vol = e.vol[w, g]
-            column = e.column[option]
             if g != last_series:
                 last_series = g
                 vol_mid = NO_VALUE
-                if e.expiration[option] > end and futures_mid > 0:
-                    years = (e.expiration[option] - end) / NS_PER_YEAR
-                    vol_mid = _first_vol(
-                        e,
-                        mids,
-                        w,
-                        1,
-                        g,
-                        futures_mid / PRICES_PER_POINT,
-                        math.exp(-rate * years),
-                        math.sqrt(years),
-                    )
+                if left_ns > 0 and futures_mid > 0:
+                    strike = e.strike_int[option] / PRICES_PER_POINT
+                    _set_forward(e.anchors, 1, g, middle, strike)
+                    vol_mid = _first_vol(e, mids, w, 1, g, strike, middle, discount, root)
+            column = e.column[option]
             _quote_row(
                 e,
                 rows,
                 w,
                 option,
-                end,
-                spot,
-                vol,
+                g,
+                left_ns,
+                forward,
+                root,
+                discount,
                 vol_mid,
                 mids[w, column],
                 ages[w, column],
                 states[w, column],
-                rate,
             )
             rows += 1
     return rows
@@ -430,6 +457,59 @@ def _net_gamma(at, n, terms):
     return total, slope / at
 
 
+@njit(fastmath=True)
+def _rough_net_gamma(at, n, terms):
+    """(G, dG/dF, floor): the signs of `_net_gamma`'s two values, 0 where not certain, and less than |G|.
+
+    The exponential is its power series at 1/256 of the exponent, squared eight times: its relative error
+    (4e-8 x 256 = 1e-5) is a tenth of `_ROUGH`, and a sum below `_ROUGH` of its absolute terms is not certain.
+    No loop calls a function or waits for its last step, so four terms run at once. floor is 0 or less, or
+    less than |G| as it is without a common factor: sum of weight / s x e^(-d1^2 / 2).
+    """
+    x = math.log(at)
+    least = 1e300
+    for i in range(n):
+        d1 = (x - terms[0, i]) * terms[2, i] + terms[1, i]
+        terms[4, i] = d1
+        least = min(least, d1 * d1)
+    total = 0.0
+    slope = 0.0
+    mass = 0.0
+    steep = 0.0
+    for i in range(n):
+        d1 = terms[4, i]
+        exponent = 0.5 * (least - d1 * d1)
+        y = max(exponent, -45.0) * (1.0 / 256.0)
+        p = 1.0 + y * (1.0 + y * (0.5 + y * (1.0 / 6.0 + y * (1.0 / 24.0 + y * (1.0 / 120.0)))))
+        p *= p
+        p *= p
+        p *= p
+        p *= p
+        p *= p
+        p *= p
+        p *= p
+        p *= p
+        term = terms[3, i] * p * terms[2, i] if exponent > -45.0 else 0.0
+        change = term * (d1 * terms[2, i] + 1.0)
+        total += term
+        slope -= change
+        mass += abs(term)
+        steep += abs(change)
+    certain = abs(total) - _ROUGH * mass
+    if certain <= 0.0:
+        total = 0.0
+    if abs(slope) <= _ROUGH * steep:
+        slope = 0.0
+    return total, slope, certain * math.exp(-0.5 * least)
+
+
+@njit(forceinline=True)
+def _signs_of_net_gamma(at, n, terms):
+    """(G, dG/dF) of which only the signs mean anything."""
+    value, slope, _ = _rough_net_gamma(at, n, terms)
+    return (value, slope) if value != 0.0 and slope != 0.0 else _net_gamma(at, n, terms)
+
+
 @njit()
 def _root_between(lo, hi, sign_lo, n, terms):
     """The sign change of G in (lo, hi), to the last bits, by Newton steps inside a bracket."""
@@ -452,15 +532,25 @@ def _root_between(lo, hi, sign_lo, n, terms):
 
 
 @njit()
-def _turning_point(lo, hi, sign, n, terms):
-    """A spot in (lo, hi), where G bends towards 0, at which it has the other sign, or 0 when it has not."""
+def _turning_point(lo, hi, sign, n, terms, steepest, slack):
+    """A spot in (lo, hi), where G bends towards 0, at which it has the other sign, or 0 when it has not.
+
+    steepest: G changes by no more than that per point, slack: nor does rounding by more, both without a
+    common factor. Where this keeps G from 0 up to both ends, there is nothing to find.
+    """
     for _ in range(60):
         at = 0.5 * (lo + hi)
         if not lo < at < hi:
             return 0.0
-        value, slope = _net_gamma(at, n, terms)
+        value, slope, floor = _rough_net_gamma(at, n, terms)
+        if value == 0.0:
+            value, slope = _net_gamma(at, n, terms)
         if (value > 0.0) != (sign > 0.0):
             return at
+        if floor > steepest * max(at - lo, hi - at) + slack:
+            return 0.0
+        if slope == 0.0:
+            slope = _net_gamma(at, n, terms)[1]
         if slope * sign < 0.0:
             lo = at
         else:
@@ -488,9 +578,12 @@ def profile(
     strikes int64[k] ascending; expiration int64[g], strike_of int32[g]: of the series of the whole chain.
     vol, net_weight, flow_weight float64[w, g]; call_abs, put_abs float64[w, k]. out float64[10, w]: call,
     put, net, centre, top call strike, top put strike, three conventions' nets: calls minus puts, short all,
-    flow; one spare. flip_end int32[w + 1] offsets into flips. terms float64[5, >= g], scratch.
+    flow; one spare. flip_end int32[w + 1] offsets into flips. terms float64[6, >= g], scratch, whose last row
+    holds ln K of each strike.
     """
     n_strikes = strikes.shape[0]
+    for k in range(n_strikes):
+        terms[5, k] = math.log(strikes[k] / PRICES_PER_POINT)
     for w in range(start, ends.shape[0]):
         for c in range(10):
             out[c, w] = 0.0
@@ -517,13 +610,20 @@ def profile(
                 out[5, w] = strike
         n = np.int64(0)
         narrowest = np.inf
+        heights = steepness = 0.0
+        discount = 1.0
+        root = 0.0
+        last_expiration = np.int64(-1)
         for g in range(expiration.shape[0]):
             v = vol[w, g]
             if v <= 0.0:
                 continue
-            years = (expiration[g] - ends[w]) / NS_PER_YEAR
-            discount = math.exp(-rate * years)
-            s = v * math.sqrt(years)
+            if expiration[g] != last_expiration:
+                last_expiration = expiration[g]
+                years = (last_expiration - ends[w]) / NS_PER_YEAR
+                discount = math.exp(-rate * years)
+                root = math.sqrt(years)
+            s = v * root
             strike = strikes[strike_of[g]] / PRICES_PER_POINT
             d1 = math.log(forward / strike) / s + 0.5 * s
             flow += (
@@ -534,11 +634,13 @@ def profile(
                 / (forward * s)
             )
             if net_weight[w, g] != 0.0:
-                terms[0, n] = math.log(strike)
+                terms[0, n] = terms[5, strike_of[g]]
                 terms[1, n] = 0.5 * s
                 terms[2, n] = 1.0 / s
                 terms[3, n] = net_weight[w, g] * discount
                 narrowest = min(narrowest, s)
+                heights += abs(terms[3, n]) / s
+                steepness += abs(terms[3, n]) / (s * s)
                 n += 1
         out[0, w] = calls
         out[1, w] = puts
@@ -553,8 +655,10 @@ def profile(
         highest = forward + REACH_POINTS
         cells = np.int64(min(max((highest - lowest) / (0.5 * narrowest * forward), 32.0), 20_000.0))
         step = (highest - lowest) / cells
+        steepest = _STEEPEST * steepness / lowest
+        slack = 1e-9 * heights
         x0 = lowest
-        y0, d0 = _net_gamma(x0, n, terms)
+        y0, d0 = _signs_of_net_gamma(x0, n, terms)
         if y0 == 0.0:
             flips[at] = x0
             at += 1
@@ -562,7 +666,7 @@ def profile(
             if at + 3 > flips.shape[0]:
                 return w
             x1 = highest if c == cells - 1 else lowest + (c + 1) * step
-            y1, d1 = _net_gamma(x1, n, terms)
+            y1, d1 = _signs_of_net_gamma(x1, n, terms)
             if y1 == 0.0:
                 flips[at] = x1
                 at += 1
@@ -571,7 +675,7 @@ def profile(
                     flips[at] = _root_between(x0, x1, y0, n, terms)
                     at += 1
                 elif d0 * y0 < 0.0 and d1 * y0 > 0.0:
-                    middle = _turning_point(x0, x1, y0, n, terms)
+                    middle = _turning_point(x0, x1, y0, n, terms, steepest, slack)
                     if middle > 0.0:
                         flips[at] = _root_between(x0, middle, y0, n, terms)
                         flips[at + 1] = _root_between(middle, x1, -y0, n, terms)

@@ -68,6 +68,7 @@ from data_eng.kernels.option_layout import (
     Q_TWO_SIDED,
     QUOTE,
 )
+from data_eng.kernels.prefetch import prefetch_row
 from data_eng.units import DAY_NS, HOUR_NS, WINDOW_NS
 
 _ID_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -142,8 +143,11 @@ def _change_level(opt, lev, i, side, price, change):
     if change == 0:
         return
     rank = price if side == BID else -price
-    off = np.int64(opt[_u(i)].bid_off) if side == BID else np.int64(opt[_u(i)].ask_off)
-    n = np.int64(opt[_u(i)].bid_n) if side == BID else np.int64(opt[_u(i)].ask_n)
+    # both sides are loaded and one is chosen: which one cannot be guessed, and a wrong guess costs more
+    bid_off, ask_off = np.int64(opt[_u(i)].bid_off), np.int64(opt[_u(i)].ask_off)
+    bid_n, ask_n = np.int64(opt[_u(i)].bid_n), np.int64(opt[_u(i)].ask_n)
+    off = bid_off if side == BID else ask_off
+    n = bid_n if side == BID else ask_n
     j = _level_at(lev, off, n, rank)
     if j < n and lev[_u(off + j)].rank == rank:
         qty = lev[_u(off + j)].qty + change
@@ -153,7 +157,7 @@ def _change_level(opt, lev, i, side, price, change):
         for above in range(off + j, off + n - 1):
             lev[_u(above)].rank = lev[_u(above + 1)].rank
             lev[_u(above)].qty = lev[_u(above + 1)].qty
-        n -= 1
+        grown = np.int64(-1)
     else:
         k = off + n
         while k > off + j:
@@ -162,11 +166,9 @@ def _change_level(opt, lev, i, side, price, change):
             k -= 1
         lev[_u(k)].rank = rank
         lev[_u(k)].qty = change
-        n += 1
-    if side == BID:
-        opt[_u(i)].bid_n = n
-    else:
-        opt[_u(i)].ask_n = n
+        grown = np.int64(1)
+    opt[_u(i)].bid_n = bid_n + (grown if side == BID else 0)
+    opt[_u(i)].ask_n = ask_n + (0 if side == BID else grown)
 
 
 @njit()
@@ -553,6 +555,7 @@ class BookArrays(NamedTuple):
     touched: Any
     ids: Any
     index: Any
+    ahead: Any
     ends: Any
     out_bid: Any
     out_ask: Any
@@ -585,6 +588,7 @@ _BOOKS = nb.types.NamedTuple(
         _array(nb.types.int32, 1),  # touched
         _array(nb.types.uint32, 1),  # ids
         _array(nb.types.int32, 1),  # index
+        _array(nb.types.int32, 1),  # ahead
         _array(_I8, 1),  # ends
         _array(_I8, 2),  # out_bid
         _array(_I8, 2),  # out_ask
@@ -612,6 +616,23 @@ _RECORDS = (
 
 
 @njit()
+def _look_ahead(e, order_id, instrument_id, i, stop):
+    """Find the options of records i:stop for `ahead`, and ask for the rows that the records will need."""
+    opt = e.opt
+    for k in range(i, stop):
+        o = _option_of(e.ids, e.index, instrument_id[_u(k)])
+        e.ahead[_u(k - i)] = o
+        if o >= 0:
+            prefetch_row(opt, o)
+            prefetch_row(e.tab, _slot_of(order_id[_u(k)], o, e.st[0].hash_shift))
+    for k in range(stop - i):
+        o = np.int64(e.ahead[_u(k)])
+        if o >= 0:
+            prefetch_row(e.lev, np.int64(opt[_u(o)].bid_off + opt[_u(o)].bid_n - 1))
+            prefetch_row(e.lev, np.int64(opt[_u(o)].ask_off + opt[_u(o)].ask_n - 1))
+
+
+@njit()
 def _finish(e):
     """End of the input: read every window that is left."""
     st = e.st[0]
@@ -635,8 +656,12 @@ def drive(e, ts_event, ts_recv, order_id, price, size, flags, action, side, inst
         return i, _finish(e)
     st, cnt, opt, lev = e.st[0], e.cnt[0], e.opt, e.lev
     n = np.int64(len(ts_event))
+    first = stop = i
     while i < n:
-        o = _option_of(e.ids, e.index, instrument_id[_u(i)])
+        if i == stop:
+            first, stop = i, min(i + e.ahead.shape[0], n)
+            _look_ahead(e, order_id, instrument_id, first, stop)
+        o = np.int64(e.ahead[_u(i - first)])
         if o == FOREIGN:
             cnt.foreign_records += 1
             i += 1

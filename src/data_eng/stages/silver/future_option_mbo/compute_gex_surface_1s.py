@@ -8,7 +8,7 @@ leave open is settled in decision 0003.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Final
@@ -81,6 +81,7 @@ def compute_gex(
     shards: int = 1,
     windows_per_block: int = WINDOWS_PER_BLOCK,
     report: GexReport | None = None,
+    threads: bool = False,
 ) -> Iterator[GexBlock]:
     """Gamma of the 0DTE chain of `contract` on `dt`, in blocks of windows, in order.
 
@@ -90,7 +91,8 @@ def compute_gex(
     `silver.future_option.statistics_clean`, with the previous day's figures among its rows. snapshot:
     `silver.future_mbo.book_snapshot_1s`; at least `SNAPSHOT_COLUMNS`. rate: flat, continuous, per year.
     shards: into how many parts the strikes are split, all in this process; it changes no byte, nor do
-    windows_per_block and the cut of the batches. report: filled with counts.
+    windows_per_block, threads and the cut of the batches. threads: one shard's records, books and
+    volatilities are made ahead, in a thread each. report: filled with counts.
 
     Yields blocks with .gex, .quote, .profile: batches of gex_surface_1s (61 rows per window with a spot),
     option_quote_1s and gex_profile_1s (one row per window). Their concatenations are the tables.
@@ -105,8 +107,11 @@ def compute_gex(
         for i in range(shards)
     ]
     maker = TableMaker(chain, [chain.shard(i, shards) for i in range(shards)], axis, rate)
-    for blocks in _lockstep(parts, _records(option_mbo_batches)):
-        yield maker.tables(blocks, contract)
+    records = _records(option_mbo_batches)
+    together = _ahead(parts[0], records) if threads and shards == 1 else _lockstep(parts, records)
+    with closing(together) as solved:
+        for blocks in solved:
+            yield maker.tables(blocks, contract)
     if report is not None:
         report.counters = merged_counters([part.books.counters() for part in parts])
         fill_report(report, chain, news, axis)
@@ -138,7 +143,22 @@ def _records(batches: Iterable[pa.RecordBatch]) -> Iterator[MboColumns]:
             yield MboColumns.from_bronze(batch)
 
 
-def _lockstep(parts: Sequence[GexShard], records: Iterator[MboColumns]) -> Iterator[list[ShardBlock]]:
+def _ahead(part: GexShard, records: Iterator[MboColumns]) -> Generator[list[ShardBlock], None, None]:
+    """Blocks of the only shard. Reading, books and volatilities run ahead of each other, in a thread each.
+
+    All of them leave the interpreter while they work, so the longest two fill two cores.
+    """
+    with ExitStack() as stack:
+        read = stack.enter_context(closing(prefetch(records, depth=2)))
+        books = stack.enter_context(closing(prefetch(part.book_blocks(read), depth=1)))
+        solved = stack.enter_context(closing(prefetch(map(part.solver.solve, books), depth=1)))
+        for block in solved:
+            yield [block]
+
+
+def _lockstep(
+    parts: Sequence[GexShard], records: Iterator[MboColumns]
+) -> Generator[list[ShardBlock], None, None]:
     """Blocks of all shards about the same windows. One clock drives all shards, so they fill at the same
     records."""
     waiting: list[deque[ShardBlock]] = [deque() for _ in parts]
@@ -275,23 +295,20 @@ def _blocks(
     else:
         part = GexShard(chain, news, axis, rate, windows=WINDOWS_PER_BLOCK)
         total = context.manifest(OPTION_MBO).row_count
-        records = _records(_with_progress(context, total))
-        # the books run one block ahead of the volatilities, in a thread: both leave the interpreter
-        with closing(prefetch(part.book_blocks(records), depth=1)) as books:
-            for block in books:
-                yield maker.tables([part.solver.solve(block)], context.symbol)
+        with closing(_ahead(part, _records(_with_progress(context, total)))) as solved:
+            for blocks in solved:
+                yield maker.tables(blocks, context.symbol)
         counters.append(part.books.counters())
     report.counters = merged_counters(counters)
 
 
 def _with_progress(context: StageContext, total: int) -> Iterator[pa.RecordBatch]:
     done = 0
-    with closing(prefetch(context.iter_batches(OPTION_MBO, BRONZE_MBO_COLUMNS), depth=1)) as batches:
-        for batch in batches:
-            for start in range(0, batch.num_rows, RECORDS_PER_CALL):
-                yield batch.slice(start, RECORDS_PER_CALL)
-            done += batch.num_rows
-            context.advance(done, total)
+    for batch in context.iter_batches(OPTION_MBO, BRONZE_MBO_COLUMNS):
+        for start in range(0, batch.num_rows, RECORDS_PER_CALL):
+            yield batch.slice(start, RECORDS_PER_CALL)
+        done += batch.num_rows
+        context.advance(done, total)
 
 
 def warnings_of(report: GexReport) -> list[str]:

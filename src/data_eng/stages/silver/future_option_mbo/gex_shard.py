@@ -100,6 +100,7 @@ class ShardSolver:
             "cursor": np.zeros(1, np.int64),
             "anchors": np.zeros((2, g), kernel.ANCHOR),
             "status": np.zeros(n, np.int8),
+            "shared": np.zeros((2, g)),
         }
         self._fixed["anchors"]["option"] = -1
 
@@ -112,7 +113,7 @@ class ShardSolver:
             strikes, spots - reach, "left"
         )
         rows = int(near[spots > 0].sum())
-        w, (g, k) = len(ends), self._shape
+        w, n, (g, k) = len(ends), len(self._options), self._shape
         e = kernel.SolveArrays(
             **self._fixed,
             vol=np.empty((w, g)),
@@ -127,7 +128,7 @@ class ShardSolver:
             q_interest_ts=np.empty(rows, np.int64),
         )
         kernel.solve(e, books.mid_sum, books.age, books.state, books.flow, ends, spots, mids, self._rate)
-        at = (e.q_window, e.q_option)
+        at = e.q_window * np.int64(n) + e.q_option
         return ShardBlock(
             books.start,
             e.vol,
@@ -135,11 +136,11 @@ class ShardSolver:
             e.flow_weight,
             e.call_abs,
             e.put_abs,
-            e.q_window * np.int64(self._whole.size) + self._options[e.q_option],
-            books.bid[at],
-            books.ask[at],
-            books.bid_qty[at],
-            books.ask_qty[at],
+            at if n == self._whole.size else e.q_window * np.int64(self._whole.size) + self._options[e.q_option],
+            books.bid.take(at),
+            books.ask.take(at),
+            books.bid_qty.take(at),
+            books.ask_qty.take(at),
             e.q_values,
             e.q_interest_ts,
             e.q_reason,

@@ -120,13 +120,18 @@ class TableMaker:
         return surface_rows(row_end, np.repeat(spots[spots > 0], STRIKES), row_strike, underlying, values)
 
     def _quotes(self, ends: Int64s, blocks: Sequence[ShardBlock]) -> pa.RecordBatch:
-        place = np.concatenate([b.place for b in blocks])
-        order = np.argsort(place, kind="stable") if len(blocks) > 1 else slice(None)
+        place = blocks[0].place
+        if len(blocks) > 1:
+            place = np.concatenate([b.place for b in blocks])
+            order = np.argsort(place, kind="stable")
+            place = place[order]
 
         def rows(name: str) -> npt.NDArray[np.generic]:
+            if len(blocks) == 1:
+                return np.asarray(getattr(blocks[0], name))
             return np.asarray(np.concatenate([getattr(b, name) for b in blocks], axis=-1)[..., order])
 
-        window, option = np.divmod(place[order], self._chain.size)
+        window, option = np.divmod(place, self._chain.size)
         values = dict(zip(VALUES, rows("values"), strict=True))
         given = {
             "window_end_ts_ns": pa.array(ends[window]),
@@ -156,7 +161,7 @@ class TableMaker:
     ) -> pa.RecordBatch:
         out = np.empty((10, len(ends)))
         flip_end = np.zeros(len(ends) + 1, np.int32)
-        terms = np.empty((5, max(len(self._expiration), 1)))
+        terms = np.empty((6, max(len(self._expiration), 1)))
         at = 0
         while at < len(ends):
             at = kernel.profile(

@@ -16,6 +16,7 @@ from data_eng.kernels import option_layout as layout
 from data_eng.mbo import MBO_DTYPE, MboColumns
 
 FIRST_ORDERS: Final = 1 << 14
+AHEAD: Final = 64
 _SPARE: Final = 2
 """the order table has at least this many rows per living order when it is copied, so that copies stay rare"""
 _LINE_BYTES: Final = 64
@@ -93,6 +94,7 @@ class OptionBooks:
             touched=np.zeros(max(n, 1), np.int32),
             ids=ids,
             index=index,
+            ahead=np.zeros(AHEAD, np.int32),
             ends=np.ascontiguousarray(window_end, np.int64),
             **_outputs(windows_per_block, n),
         )
