@@ -130,24 +130,24 @@ class MemoryWatch:
 def _serve(order: dict[str, Any]) -> dict[str, Any]:
     from serving import wire
     from serving.app import Service
-    from serving.broadcast import SharedClock
+    from serving.broadcast import Lane
     from serving.settings import load_settings
 
     published: list[tuple[int, int, int, int]] = []
-    publish = SharedClock._publish
+    publish = Lane._publish
     encoded: Counter[str] = Counter()
     encode = wire.encode_window
 
-    async def noted_publish(self: SharedClock, seq: int, due_ns: int) -> None:
+    async def noted_publish(self: Lane, seq: int, due_ns: int, frames: bytes) -> None:
         begin_ns = time.monotonic_ns()
-        await publish(self, seq, due_ns)
+        await publish(self, seq, due_ns, frames)
         published.append((seq, due_ns, begin_ns, time.monotonic_ns()))
 
     def noted_encode(rows: Any, tag: Any) -> bytes:
         encoded[f"{tag.surface} {tag.seq}"] += 1
         return encode(rows, tag)
 
-    SharedClock._publish = noted_publish  # type: ignore[method-assign]
+    Lane._publish = noted_publish  # type: ignore[method-assign]
     wire.encode_window = noted_encode
     service = Service(load_settings(lake=Path(order["lake"]), port=0, **order["settings"]))
     url = service.bind()

@@ -33,8 +33,11 @@ class Metrics:
             buckets=_LAG_BUCKETS_S,
             registry=r,
         )
-        self.ring_windows = Gauge(
-            "spymaster_ring_windows", "Windows in the ring of a shared clock.", ["symbol", "dt"], registry=r
+        self.shared_clock_seq = Gauge(
+            "spymaster_shared_clock_seq",
+            "Window that a shared clock sent last; 0 when nobody listens to one.",
+            ["symbol", "dt"],
+            registry=r,
         )
         self.requests = Counter("spymaster_requests", "HTTP answers.", ["endpoint", "status"], registry=r)
         self.refused_streams = Counter(

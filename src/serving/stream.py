@@ -342,10 +342,10 @@ class SharedSession(_Session):
             self._is_ready = True
             await self._send_windows(clock)
         finally:
-            await self._clocks.leave(clock, self._subscriber)
+            self._clocks.leave(clock, self._subscriber)
 
     async def _send_windows(self, clock: SharedClock) -> None:
-        mailbox = self._subscriber.mailbox
+        subscriber, mailbox = self._subscriber, self._subscriber.mailbox
         sent = self.runtime.metrics.windows_sent.labels("shared")
         told_end = False
         while True:
@@ -353,7 +353,10 @@ class SharedSession(_Session):
                 await self._answer(text)
             taken = mailbox.take()
             if taken is None:
-                if clock.transport.ended and not told_end:
+                if subscriber.failure is not None:
+                    await self.connection.fail(INTERNAL, "internal", subscriber.failure.detail)
+                    continue
+                if subscriber.ended and not told_end:
                     told_end = True
                     await self.end()
                 await self.beat(clock.transport)

@@ -89,10 +89,14 @@ class Transport:
             return self._t0_ns
         if not self.playing:
             return None
+        return self.window_due_ns(following)
+
+    def window_due_ns(self, window: int) -> int:
+        """When `window` is due by the pacing alone, unless a command comes before it."""
         if self.speed == MAX:
             return self._t0_ns
         # exact: a day of floats would drift by some ns, and differ from its twin
-        late = Fraction((following - self._k0) * WINDOW_NS) / Fraction(self.speed)
+        late = Fraction((window - self._k0) * WINDOW_NS) / Fraction(self.speed)
         return self._t0_ns + math.ceil(late)
 
     def due(self, now_ns: int) -> int | None:

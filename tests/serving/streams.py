@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -40,24 +41,32 @@ def connected(url: str, headers: dict[str, str] | None = None, **values: Any) ->
         yield ws
 
 
+def messages(ws: Connection) -> Iterator[str | bytes]:
+    """What comes, for at most a minute: heartbeats alone would never end."""
+    end = time.monotonic() + WAIT_S
+    while (left := end - time.monotonic()) > 0:
+        yield ws.recv(left)
+    raise TimeoutError(f"what was waited for did not come in {WAIT_S:.0f} s")
+
+
 def next_text(ws: Connection, *, kinds: tuple[str, ...] = ()) -> dict[str, Any]:
     """The next text message (of these kinds); windows and heartbeats before it are passed over."""
-    while True:
-        message = ws.recv(WAIT_S)
+    for message in messages(ws):
         if isinstance(message, str):
             found: dict[str, Any] = json.loads(message)
             if found["type"] in kinds or (not kinds and found["type"] != "heartbeat"):
                 return found
+    raise AssertionError
 
 
 def next_window(ws: Connection) -> tuple[wire.WindowTag, pa.Table]:
     """The next window; a text before it, but for a heartbeat, is an error."""
-    while True:
-        message = ws.recv(WAIT_S)
+    for message in messages(ws):
         if isinstance(message, bytes):
             rows = wire.decode(message)
             return wire.WindowTag.of(rows.schema), rows
         assert json.loads(message)["type"] == "heartbeat", message
+    raise AssertionError
 
 
 def send(ws: Connection, kind: str, **fields: Any) -> None:
@@ -68,21 +77,22 @@ def send(ws: Connection, kind: str, **fields: Any) -> None:
 def until_end(ws: Connection) -> list[bytes]:
     """All binary messages up to `end`."""
     found: list[bytes] = []
-    while True:
-        message = ws.recv(WAIT_S)
+    for message in messages(ws):
         if isinstance(message, bytes):
             found.append(message)
         elif json.loads(message)["type"] == "end":
             return found
+    raise AssertionError
 
 
 def close_code(ws: Connection) -> int | None:
     """The code that the service closes with."""
     try:
-        while True:
-            ws.recv(WAIT_S)
+        for _ in messages(ws):
+            pass
     except ConnectionClosed as closed:
         return None if closed.rcvd is None else closed.rcvd.code
+    raise AssertionError
 
 
 class LakeRows:

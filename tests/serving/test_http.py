@@ -305,7 +305,7 @@ def test_metrics_count_what_happened(http: httpx2.Client) -> None:
     http.get("/healthz")
     assert count() == before + 1
     text = http.get("/metrics").text
-    for name in ("clients", "windows_sent", "windows_dropped", "publish_lag_seconds", "ring_windows"):
+    for name in ("clients", "windows_sent", "windows_dropped", "publish_lag_seconds", "shared_clock_seq"):
         assert f"spymaster_{name}" in text
     assert 'spymaster_engine_counter{counter="records",dt="2026-01-06",symbol="ESH6"}' in text
 
