@@ -18,11 +18,27 @@ export function element<K extends keyof HTMLElementTagNameMap>(
 
 /** Set the text only when it changed, so that nothing is laid out for nothing. */
 export function setText(node: HTMLElement, text: string): void {
-  if (node.textContent !== text) node.textContent = text;
+  if (texts.get(node) === text) return; // remembered: the document is slow to ask
+  texts.set(node, text);
+  node.textContent = text;
 }
+
+const texts = new WeakMap<HTMLElement, string>();
 
 export function setClass(node: HTMLElement, name: string, on: boolean): void {
   if (node.classList.contains(name) !== on) node.classList.toggle(name, on);
+}
+
+/** Remembers what something was made from. */
+export class Made {
+  private from: readonly unknown[] = [];
+
+  /** Whether it was made from these parts; remembers them. NaN equals NaN. */
+  isFrom(...parts: readonly unknown[]): boolean {
+    const same = parts.length === this.from.length && parts.every((part, i) => Object.is(part, this.from[i]));
+    this.from = parts;
+    return same;
+  }
 }
 
 const SVG = 'http://www.w3.org/2000/svg';
