@@ -20,6 +20,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from numba import config, njit, types
@@ -123,6 +124,26 @@ class HelperCompiler(CompilerBase):  # type: ignore[misc]  # numba has no types
         return _passes(self.state, "kernel_helper", _HelperLowering)
 
 
+Preparation = Callable[[str], AbstractContextManager[None]]
+
+
+def _at_once(module: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+_around: Preparation = _at_once
+
+
+def prepare_with(around: Preparation) -> Preparation:
+    """Enter `around(module)` whenever an entry of a module is compiled or read; returns what was there.
+
+    So a program can wait for a process that compiles that module right now.
+    """
+    global _around
+    before, _around = _around, around
+    return before
+
+
 class Entry:
     """A compiled function with named types, which Python calls; nothing happens before the first call."""
 
@@ -136,8 +157,9 @@ class Entry:
         """Compile it, or read it from the cache; whoever calls often keeps the answer."""
         if self._call is None:
             named = self._signature() if inspect.isfunction(self._signature) else self._signature
-            for signature in named if isinstance(named, list) else [named]:
-                self.dispatcher.compile(signature)
+            with _around(self.__module__):
+                for signature in named if isinstance(named, list) else [named]:
+                    self.dispatcher.compile(signature)
             self.dispatcher.disable_compile()
             self._call = self.dispatcher
         return self._call

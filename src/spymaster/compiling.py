@@ -1,10 +1,11 @@
 """Compile the kernels once per machine, in processes of their own.
 
-A machine that has never run Spymaster compiles for about a minute of one core. numba cannot compile in two
-threads of a process, and an interrupt inside LLVM ends the process with a segmentation fault instead of a
-KeyboardInterrupt. So children compile, one kernel file each, as many at a time as there are cores; the parent
-only waits, and Ctrl-C ends them all at once. What a child could not do is done, and complained about, where
-the kernel is used.
+A machine that has never run Spymaster compiles for three quarters of a minute of one core. numba cannot
+compile in two threads of a process, and an interrupt inside LLVM ends the process with a segmentation fault
+instead of a KeyboardInterrupt. So children compile (`kernel_compiler.worker`), as many as there are cores,
+and Ctrl-C ends them all at once. The parent goes on with what needs no kernel; where it calls one that a child
+still compiles, it waits for that module alone. What a child could not do is done, and complained about,
+where the kernel is used.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -25,8 +26,8 @@ from typing import Any, Final, Self
 
 from spymaster.edge import complain
 
-SIMULATOR: Final = "simex.day"
-NOTE: Final = "kernels are compiled once on a machine; that takes about a minute"
+SIMULATOR: Final = ("simex.futures_kernel", "simex.options_kernel")
+NOTE: Final = "kernels are compiled once on a machine; that takes half a minute"
 _MARK: Final = ".compiled"
 
 
@@ -53,7 +54,7 @@ def cold_kernels() -> tuple[str, ...]:
 
 
 class Compilation:
-    """Children that import `modules`, in this order, each compiling what the cache lacks.
+    """Children that compile the kernels of `modules`, begun in this order, where the cache lacks them.
 
     A context manager: leaving it ends what still runs. `wait` returns when the named modules (default: all)
     have been compiled or have failed.
@@ -61,20 +62,42 @@ class Compilation:
 
     def __init__(self, modules: Sequence[str]) -> None:
         self._modules = tuple(modules)
-        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="compile")
+        self._done: dict[str, Future[None]] = {name: Future() for name in self._modules}
+        self._left = list(self._modules)
         self._lock = threading.Lock()
-        self._children: list[subprocess.Popen[bytes]] = []
+        self._children: list[subprocess.Popen[str]] = []
+        self._feeders: list[threading.Thread] = []
         self._closed = False
-        self._done: dict[str, Future[None]] = {}
 
     def __enter__(self) -> Self:
-        self._done = {name: self._pool.submit(self._compile, name) for name in self._modules}
+        for k in range(min(os.cpu_count() or 1, len(self._modules))):
+            feeder = threading.Thread(target=self._feed, name=f"compile-{k}", daemon=True)
+            self._feeders.append(feeder)
+            feeder.start()
         return self
 
     def wait(self, *modules: str) -> None:
         """Wait for these modules, or for all."""
         for name in modules or self._modules:
             self._done[name].result()
+
+    @contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """Inside, a kernel that is called waits for its child, and for no other."""
+        from kernel_compiler import prepare_with
+
+        before = prepare_with(self._prepared)
+        try:
+            yield
+        finally:
+            prepare_with(before)
+
+    @contextmanager
+    def _prepared(self, module: str) -> Iterator[None]:
+        if module in self._done:
+            self.wait(module)
+        with _interrupts_deferred():
+            yield
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -83,24 +106,56 @@ class Compilation:
             self._closed = True
             for child in self._children:
                 child.kill()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for feeder in self._feeders:
+            feeder.join()
 
-    def _compile(self, name: str) -> None:
+    def _feed(self) -> None:
+        """Give one child after the other what is left; a child ends when a module fails in it."""
+        while True:
+            with self._lock:
+                if self._closed or not self._left:
+                    return
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "kernel_compiler.worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                    start_new_session=True,  # a Ctrl-C of the terminal reaches the parent, which ends them
+                )
+                self._children.append(child)
+            with child:
+                while (name := self._next()) is not None:
+                    compiled = _compiles(child, name)
+                    if compiled and name not in SIMULATOR:
+                        _mark(name)
+                    self._done[name].set_result(None)
+                    if not compiled:
+                        break
+
+    def _next(self) -> str | None:
         with self._lock:
-            if self._closed:
-                return
-            child = subprocess.Popen(
-                [sys.executable, "-c", f"import {name}"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # a Ctrl-C of the terminal reaches the parent alone, which ends them
-            )
-            self._children.append(child)
-        if child.wait() == 0 and name != SIMULATOR:
-            from data_eng.kernels.jit import cache_folder
+            return self._left.pop(0) if self._left and not self._closed else None
 
-            (cache_folder() / f"{name}{_MARK}").touch()
+
+def _compiles(child: subprocess.Popen[str], name: str) -> bool:
+    """Whether the child has compiled the module; False when it ended instead."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        child.stdin.write(f"{name}\n")
+        child.stdin.flush()
+        return child.stdout.readline() == f"done {name}\n"
+    except OSError:
+        return False
+
+
+def _mark(name: str) -> None:
+    from data_eng.kernels.jit import cache_folder
+
+    folder = cache_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / f"{name}{_MARK}").touch()
 
 
 def kernels_ready() -> None:
@@ -115,9 +170,15 @@ def kernels_ready() -> None:
 
 
 def load(module: str) -> Any:
-    """Import a module with compiled code; a Ctrl-C meanwhile (a second at most) counts afterwards."""
+    """Import a module with kernels and read them from the cache; a Ctrl-C meanwhile counts afterwards."""
     with _interrupts_deferred():
-        return importlib.import_module(module)
+        from kernel_compiler import Entry
+
+        loaded = importlib.import_module(module)
+        for value in vars(loaded).values():
+            if isinstance(value, Entry):
+                value.ready()
+    return loaded
 
 
 @contextmanager

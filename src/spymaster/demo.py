@@ -19,7 +19,7 @@ from cyclopts import Parameter
 from data_eng.errors import UsageError
 from data_eng.params import DEFAULT_DT
 from data_eng.units import PRICES_PER_POINT, WINDOW_NS
-from spymaster.compiling import NOTE, SIMULATOR, Compilation, cold_kernels, kernels_ready, load
+from spymaster.compiling import NOTE, SIMULATOR, Compilation, cold_kernels
 from spymaster.edge import EXIT_FAILED, EXIT_OK, say, say_json
 from spymaster.options import OUTPUT, Day, LakeAt, Output
 from spymaster.report import reporter
@@ -136,22 +136,20 @@ def _play(
 ) -> tuple[str, str, list[str], list[str]]:
     """(symbol, why there is no picture, one line per check, what does not hold) of a day from nothing."""
     raw = root / SIMULATED_RAW
-    with Compilation((SIMULATOR, *cold_kernels())) as compilation:
+    # every step waits for the kernels that it calls; the others are compiled meanwhile
+    with Compilation((*SIMULATOR, *cold_kernels())) as compilation, compilation.waited_for():
         report.note(NOTE)
-        _simulate(raw, report, preset, seed, compilation)
-        compilation.wait()
-    kernels_ready()
+        from data_eng import pipeline
+        from data_eng.lake import Lake
+        from data_eng.params import RunParams
+        from data_eng.raw_files import discover
 
-    from data_eng import pipeline
-    from data_eng.lake import Lake
-    from data_eng.params import RunParams
-    from data_eng.raw_files import discover
-
-    opened = Lake(root)
-    symbol = pipeline.resolve_symbol(opened, DEFAULT_DT, raw=lambda: discover(raw), report=report)
-    pipeline.run(opened, DEFAULT_DT, symbol, RunParams(), raw=lambda: discover(raw), report=report)
-    no_picture = _paint(root, symbol, picture_at, preset)
-    report.note(no_picture or f"picture: {picture_at}")
+        _simulate(raw, report, preset, seed)
+        opened = Lake(root)
+        symbol = pipeline.resolve_symbol(opened, DEFAULT_DT, raw=lambda: discover(raw), report=report)
+        pipeline.run(opened, DEFAULT_DT, symbol, RunParams(), raw=lambda: discover(raw), report=report)
+        no_picture = _paint(root, symbol, picture_at, preset)
+        report.note(no_picture or f"picture: {picture_at}")
     verdicts, failed = _check(opened, symbol, report)
     return symbol, no_picture, verdicts, failed
 
@@ -204,7 +202,7 @@ def _require_ours(lake: Path) -> None:
 # -- steps ---------------------------------------------------------------------------------------------------
 
 
-def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, compilation: Compilation) -> None:
+def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int) -> None:
     name = f"simulate {preset}"
 
     def progress(done_s: float, total_s: float, what: str) -> None:
@@ -212,8 +210,6 @@ def _simulate(raw: Path, report: EdgeReporter, preset: str, seed: int, compilati
 
     report.stage_start(name)
     begin = time.perf_counter()
-    compilation.wait(SIMULATOR)
-    load(SIMULATOR)
     from simex import SimexError, simulate
 
     try:

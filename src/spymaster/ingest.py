@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from spymaster.compiling import kernels_ready
 from spymaster.edge import say, say_json
 from spymaster.options import DAY, LAKE_AT, OUTPUT, RAW_AT, Day, LakeAt, Output, RawAt, Switch
 from spymaster.report import reporter
@@ -45,7 +44,6 @@ def ingest(
     force:
         Ingest again what is fresh.
     """
-    kernels_ready()
     from data_eng import pipeline
     from data_eng.params import RunParams
     from data_eng.planner import Request

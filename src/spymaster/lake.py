@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 from data_eng.errors import MissingDataError, UsageError
-from spymaster.compiling import kernels_ready
 from spymaster.edge import EXIT_FAILED, EXIT_OK, say, say_json, size_text
 from spymaster.options import DAY, LAKE_AT, OUTPUT, Day, LakeAt, Output, Switch
 
@@ -134,7 +133,6 @@ def lake_doctor(
 
 
 def _examined(lake: LakeAt) -> list[PartitionHealth]:
-    kernels_ready()
     from data_eng.lake_health import examine
     from data_eng.pipeline import STAGES
 

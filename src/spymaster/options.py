@@ -62,9 +62,6 @@ class Day:
 
     def resolve(self, lake: Lake, *, raw: RawSource | None = None, report: Reporter | None = None) -> str:
         """The contract: as named, else as selected (spec 3.5)."""
-        from spymaster.compiling import kernels_ready
-
-        kernels_ready()
         from data_eng.pipeline import resolve_symbol
 
         return resolve_symbol(lake, self.dt, self.symbol, raw=raw, report=report)

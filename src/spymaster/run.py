@@ -115,7 +115,8 @@ def _run_request(
     *,
     plan: bool = False,
 ) -> int:
-    kernels_ready()
+    if not plan:
+        kernels_ready()
     from data_eng import pipeline
 
     opened, chosen, source = lake.open(), params.checked(), raw.source()

@@ -68,9 +68,10 @@ def simulate(
     force:
         Replace the files of an earlier simulation in the same folder.
     """
-    with Compilation((SIMULATOR,)) as compilation:
+    with Compilation(SIMULATOR) as compilation:
         compilation.wait()
-    load(SIMULATOR)
+    for module in SIMULATOR:
+        load(module)
     from simex import SimexError
     from simex.day import simulate as write_day
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from data_eng.lake import Lake, Manifest
 from spymaster import cli_docs
 from spymaster.cli import app
-from tests.dbn_samples import DT
-from tests.spymaster.conftest import Command
+from tests.dbn_samples import DT, definition, mbo_day, write_dbn
+from tests.spymaster.conftest import Answer, Command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEAVY = (
@@ -26,6 +28,8 @@ HEAVY = (
     "pydantic",
     "matplotlib",
 )
+SNAPSHOT_ROWS = 21
+"""rows of the small day's snapshot"""
 VERBS = [
     "demo",
     "serve",
@@ -52,6 +56,42 @@ def test_help_loads_no_heavy_package() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "ingest" in done.stdout
     assert done.stderr.strip() == "[]"
+
+
+NO_KERNEL_NEEDED = (
+    "ingest --no-gex --symbol ESH6 --raw {raw} --lake {out}/lake",
+    "inspect file {raw}/mbo.dbn.zst",
+    "inspect flags --symbol ESH6 --lake {lake}",
+    "verify data --symbol ESH6 --lake {lake}",
+    "run --plan --no-gex --symbol ESH6 --raw {raw} --lake {lake}",
+    "lake ls --lake {lake}",
+    "lake doctor --lake {lake}",
+    "lake rm gold --dt 2026-01-06 --symbol ESH6 --yes --lake {lake}",
+)
+
+
+def test_what_needs_no_kernel_compiles_none_on_a_new_machine(
+    spymaster: Command, raw_folder: Path, tmp_path: Path
+) -> None:
+    lake, cache = tmp_path / "lake", tmp_path / "kernels"
+    made = spymaster("run", "--no-gex", "--symbol", "ESH6", "--raw", raw_folder, "--lake", lake)
+    assert made.code == 0
+    lines = [
+        line.format(raw=raw_folder, lake=lake, out=tmp_path / "new").split() for line in NO_KERNEL_NEEDED
+    ]
+    code = (
+        "import sys\nfrom spymaster.cli import app\nfrom spymaster.edge import run_app\n"
+        f"print([run_app(app, line) for line in {lines}], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
+    )
+    assert done.stderr.strip() == str([0] * len(lines)), "and nobody is told to wait"
+    assert [path.name for path in cache.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -129,6 +169,40 @@ def test_ingest_reports_and_a_second_one_finds_everything_fresh(
     second = spymaster("ingest", "--no-gex", *where)
     assert "stage_skip future_mbo fresh" in second.out
     assert "stage_start" not in second.out
+
+
+def run_of(rows: int, spymaster: Command, folder: Path, *options: str) -> tuple[Answer, Manifest]:
+    """A run without options over the first rows of the small day, and the manifest of its walls."""
+    raw, lake = folder / "raw", folder / "lake"
+    write_dbn(raw / "mbo.dbn.zst", mbo_day(dt=DT)[:rows])
+    write_dbn(raw / "definition.dbn.zst", [definition(dt=DT)], schema="definition")
+    answer = spymaster("run", "--no-gex", "--symbol", "ESH6", "--raw", raw, "--lake", lake, *options)
+    return answer, Lake(lake).manifest("silver.future_mbo.wall_surface_1s", "ESH6", DT)
+
+
+def test_a_file_with_nothing_but_a_snapshot_is_said_aloud_and_kept_in_the_manifest(
+    spymaster: Command, tmp_path: Path
+) -> None:
+    answer, manifest = run_of(SNAPSHOT_ROWS, spymaster, tmp_path)
+    assert answer.code == 0
+    told = "no_window: all 21 records of bronze.future_mbo.mbo ESH6 2026-01-06 belong to snapshots"
+    assert f"warning {told}" in answer.out
+    assert [line.startswith(told) for line in manifest.warnings] == [True]
+    assert (manifest.row_count, manifest.counters["snapshot_records"]) == (0, SNAPSHOT_ROWS)
+
+
+def test_a_session_without_a_record_is_said_aloud_too(spymaster: Command, tmp_path: Path) -> None:
+    answer, manifest = run_of(300, spymaster, tmp_path, "--session", "03:00-04:00@UTC")
+    assert answer.code == 0
+    assert [line.split(":")[0] for line in manifest.warnings] == ["no_window"]
+    assert "in session 03:00-04:00@UTC (0 of them are late)" in answer.out
+
+
+def test_one_record_behind_the_snapshot_is_no_finding(spymaster: Command, tmp_path: Path) -> None:
+    answer, manifest = run_of(SNAPSHOT_ROWS + 1, spymaster, tmp_path)
+    assert (answer.code, list(manifest.warnings)) == (0, [])
+    assert "no_window" not in answer.out
+    assert manifest.row_count > 0
 
 
 def test_lake_and_raw_come_from_the_environment_too(

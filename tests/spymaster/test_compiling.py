@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -47,6 +48,42 @@ def test_what_was_waited_for_is_done_and_a_failed_one_stays_cold(cache: Path) ->
     assert (cache / "ran").exists()
     assert (cache_folder() / "good_module.compiled").exists()
     assert not (cache_folder() / "bad_module.compiled").exists()
+
+
+def test_one_child_compiles_several_modules_in_the_order_given(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    tell = f"import os\nopen({str(cache / 'told')!r}, 'a').write(f'{{os.getpid()}} {{__name__}}\\n')\n"
+    names = ("module_c", "module_a", "module_b")
+    for name in names:
+        (cache / f"{name}.py").write_text(tell)
+    with Compilation(names) as compilation:
+        compilation.wait("module_c")
+        compilation.wait()
+    told = [line.split() for line in (cache / "told").read_text().splitlines()]
+    assert [name for _, name in told] == list(names)
+    assert len({pid for pid, _ in told}) == 1
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one core the other module would come first")
+def test_a_kernel_waits_for_the_child_that_compiles_it_and_for_no_other(cache: Path) -> None:
+    (cache / "other_module.py").write_text("import time\ntime.sleep(600)\n")
+    (cache / "waited_module.py").write_text(
+        "import numba as nb\nfrom kernel_compiler import entry\n"
+        "@entry(nb.int64(nb.int64))\ndef twice(x):\n    return 2 * x\n"
+    )
+    from numba import config
+
+    with Compilation(("other_module", "waited_module")) as compilation, compilation.waited_for():
+        before, config.CACHE_DIR = config.CACHE_DIR, str(cache / "cache")
+        try:
+            waited = importlib.import_module("waited_module")
+        finally:
+            config.CACHE_DIR = before
+        assert waited.twice(21) == 42
+        stats = waited.twice.dispatcher.stats
+        assert (sum(stats.cache_hits.values()), sum(stats.cache_misses.values())) == (1, 0)
 
 
 def test_leaving_early_ends_the_children_and_starts_no_more(cache: Path) -> None:

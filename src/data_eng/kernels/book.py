@@ -150,7 +150,7 @@ def _delete_order(tab, i, shift):
     tab[_u(i)].label = -1
 
 
-@njit(lambda: nb.void(_rows(ORDER), _rows(ORDER), _I8))
+@njit(lambda: nb.void(_rows(ORDER), _rows(ORDER), nb.int64))
 def rehash(old, new, shift):
     """Copy every order of `old` to the empty table `new`, whose hash shift is `shift`."""
     for i in range(old.shape[0]):
@@ -159,7 +159,7 @@ def rehash(old, new, shift):
             new[j] = old[i]
 
 
-@njit(lambda: nb.void(_rows(ORDER), _array(_I8, 1)))
+@njit(lambda: nb.void(_rows(ORDER), _array(nb.int64, 1)))
 def relabel_levels(tab, level_map):
     """After the axis moved: int64[old level index] -> new level index."""
     for i in range(tab.shape[0]):

@@ -498,7 +498,7 @@ def _plain_record(st, cnt, tab, opt, lev, i, flags, action, side, key, price, si
                 opt[_u(i)].complete = 1
 
 
-@njit(lambda: _I8(_rows(ORDER), _rows(ORDER), _rows(OPTION), _I8))
+@njit(lambda: nb.int64(_rows(ORDER), _rows(ORDER), _rows(OPTION), nb.int64))
 def rehash(old, new, opt, shift):
     """Copy the living orders of `old` to the empty table `new`; returns how many there are."""
     live = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Final
 
@@ -49,7 +49,11 @@ def _run(context: StageContext) -> None:
     with ExitStack() as stack:
         writers = {name: stack.enter_context(context.writer(name)) for name in OUTPUTS if context.wants(name)}
 
+        emitted = 0
+
         def write(windows: Windows) -> None:
+            nonlocal emitted
+            emitted += windows.book_snapshot_1s.num_rows
             for name, writer in writers.items():
                 rows: pa.Table = getattr(windows, name.rsplit(".", 1)[1])
                 if rows.num_rows:
@@ -89,7 +93,26 @@ def _run(context: StageContext) -> None:
                     f" {again} --raw PATH"
                 )
             sink.put(engine.finish())
-        context.commit(*writers.values(), counters=engine.counters())
+        counters = engine.counters()
+        warnings = [] if emitted else [no_window_text(where, context.params.session, counters)]
+        for line in warnings:
+            context.report.warn(line)
+        context.commit(*writers.values(), counters=counters, warnings=warnings)
+
+
+def no_window_text(where: str, session: str, counters: Mapping[str, int]) -> str:
+    """Why a pass with records has made no window: the warning of its tables (spec 4.7)."""
+    records, snapshots, late = (counters[name] for name in ("records", "snapshot_records", "late_records"))
+    if records == snapshots:
+        why = f"all {records:,} records of {where} belong to snapshots, and only a later one opens a window"
+        cure = "ingest a file that goes on behind its snapshot"
+    else:
+        why = (
+            f"none of the {records - snapshots:,} records of {where} behind a snapshot opens a window in"
+            f" session {session} ({late:,} of them are late)"
+        )
+        cure = "choose another --session, or see: spymaster inspect flags"
+    return f"no_window: {why}; every table is empty; {cure}"
 
 
 def day_engine(
