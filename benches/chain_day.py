@@ -85,7 +85,10 @@ def measure(day: Day, rounds: int) -> Goal:
     after_tables = _peak_bytes()
     times = interleave(contestants, rounds)
     records = day.records
-    for name, what in (("to tables", "Bronze to the gamma tables"), ("to files", "the same, written to the lake")):
+    for name, what in (
+        ("to tables", "Bronze to the gamma tables"),
+        ("to files", "the same, written to the lake"),
+    ):
         goal.checks.append(
             ratio(f"{what} / reading Bronze", times, name, "reading Bronze", "<=", 3, "wall", records=records)
         )
@@ -104,7 +107,9 @@ def _peak_bytes() -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("lake", type=Path)
     parser.add_argument("--dt", default="2026-01-06")
     parser.add_argument("--symbol", default="ESH6")

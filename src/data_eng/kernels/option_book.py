@@ -172,14 +172,12 @@ def _change_level(opt, lev, i, side, price, change):
 
 
 @njit()
-def _has_room(st, opt, lev, i, side):
-    """Room for one more level of the side, moving its list to the pool's end if need be."""
+def _doubles_room(st, opt, lev, i, side):
+    """Twice the room for a side whose list is full, at the pool's end; False when the pool is too short."""
     off = np.int64(opt[i].bid_off) if side == BID else np.int64(opt[i].ask_off)
     n = np.int64(opt[i].bid_n) if side == BID else np.int64(opt[i].ask_n)
     room = np.int64(opt[i].bid_room) if side == BID else np.int64(opt[i].ask_room)
     cap = np.int64(1) << room
-    if n < cap:
-        return True
     start = st.pool_used
     if start + 2 * cap > lev.shape[0]:
         return False
@@ -672,9 +670,9 @@ def drive(e, ts_event, ts_recv, order_id, price, size, flags, action, side, inst
         if o >= 0 and act in (ACTION_ADD, ACTION_MODIFY):
             if 3 * (st.used + 1) > 2 * e.tab.shape[0]:
                 return i, np.int64(NEED_ORDERS)
-            if opt[_u(o)].bid_n >> opt[_u(o)].bid_room and not _has_room(st, opt, lev, o, BID):
+            if opt[_u(o)].bid_n >> opt[_u(o)].bid_room and not _doubles_room(st, opt, lev, o, BID):
                 return i, np.int64(NEED_LEVELS)
-            if opt[_u(o)].ask_n >> opt[_u(o)].ask_room and not _has_room(st, opt, lev, o, ASK):
+            if opt[_u(o)].ask_n >> opt[_u(o)].ask_room and not _doubles_room(st, opt, lev, o, ASK):
                 return i, np.int64(NEED_LEVELS)
         late = False
         if flag & F_SNAPSHOT:

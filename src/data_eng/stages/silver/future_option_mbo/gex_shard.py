@@ -136,7 +136,9 @@ class ShardSolver:
             e.flow_weight,
             e.call_abs,
             e.put_abs,
-            at if n == self._whole.size else e.q_window * np.int64(self._whole.size) + self._options[e.q_option],
+            at
+            if n == self._whole.size
+            else e.q_window * np.int64(self._whole.size) + self._options[e.q_option],
             books.bid.take(at),
             books.ask.take(at),
             books.bid_qty.take(at),
