@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import signal
 import socket
 from collections.abc import Iterator
@@ -39,6 +38,8 @@ from serving.stream import Streams
 
 MAX_HEAD_BYTES: Final = 16 << 10
 BACKLOG: Final = 2048
+MIN_STOP_S: Final = 0.1
+"""what requests on their way are given at the end, when streams took all the time there was"""
 
 
 class Service:
@@ -99,9 +100,14 @@ class Service:
 
     async def _stop(self) -> None:
         assert self._server is not None
+        now = asyncio.get_running_loop().time
+        end_s = now() + self.settings.stop_s
         try:
             await self.streams.stop(self.settings.stop_s)
         finally:
+            # requests on their way get what the streams left of the time; uvicorn takes fractions too
+            left_s: Any = max(end_s - now(), MIN_STOP_S)
+            self._server.config.timeout_graceful_shutdown = left_s
             self._server.should_exit = True
 
     def _config(self) -> uvicorn.Config:
@@ -122,7 +128,6 @@ class Service:
             server_header=False,
             proxy_headers=False,
             backlog=BACKLOG,
-            timeout_graceful_shutdown=math.ceil(s.stop_s),
             ssl_certfile=s.tls_cert,
             ssl_keyfile=s.tls_key,
         )

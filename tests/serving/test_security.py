@@ -29,6 +29,7 @@ from serving import wire
 from serving.client import Client, ClientError
 from serving.local import LocalService
 from serving.problems import Problem
+from serving.runtime import Runtime
 from serving.security import ClientCount, Gate, RateLimit, RedactingFilter, Tokens, redact
 from serving.settings import Settings, load_settings
 from tests.serving.streams import close_code, connected, next_text, next_window, send, until_end
@@ -422,7 +423,7 @@ def test_a_connection_that_is_reset_leaves_nothing_behind(url: str) -> None:
     _wait_until_no_clients(url)
 
 
-# ---- exposed
+# ---- https, and exposed
 
 
 @pytest.fixture(scope="module")
@@ -436,6 +437,71 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         check=True, capture_output=True,
     )  # fmt: skip
     return cert, key
+
+
+def test_our_own_page_is_let_in_over_https_on_loopback_too(
+    tiny: Lake, certificate: tuple[Path, Path]
+) -> None:
+    settings = load_settings(lake=tiny.root, port=0, tls_cert=certificate[0], tls_key=certificate[1])
+    with LocalService(settings) as url:
+        assert url.startswith("https://127.0.0.1:")
+        with wss(url, certificate, origin=url) as ws:
+            assert json.loads(ws.recv(30))["type"] == "hello"
+        for origin in (url.replace("https", "http"), "https://127.0.0.1:1"):
+            with pytest.raises(InvalidStatus, match="403"):
+                wss(url, certificate, origin=origin)
+        with https(certificate, url, Origin=url) as http:
+            assert http.get("/v1/catalog").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "lets_in"),
+    [
+        ("https://[fd00::5]", "[fd00::5]", True),
+        ("https://[fd00::5]:8443", "[FD00::5]:8443", True),
+        ("https://[fd00::5]", "[fd00::6]", False),
+        ("https://hud.example.org:8443", "hud.example.org:8443", True),
+        ("https://HUD.example.org", "hud.example.org", True),
+        ("https://hud.example.org", "other.example.org", False),
+    ],
+)
+def test_an_exposed_service_answers_to_the_hosts_of_its_pages(
+    tiny: Lake, exposed_settings: Settings, origin: str, host: str, lets_in: bool
+) -> None:
+    runtime = Runtime(exposed_settings.model_copy(update={"lake": tiny.root, "origin": (origin,)}))
+    try:
+        if lets_in:
+            runtime.gate.check([host], [origin.lower()])
+            return
+        with pytest.raises(Problem, match="does not answer to that Host"):
+            runtime.gate.check([host], [])
+    finally:
+        runtime.close()
+
+
+@pytest.mark.parametrize("kind", ["none", "no certificate", "another key", "a locked key", "a folder"])
+def test_a_certificate_that_cannot_be_used_is_told_in_one_sentence(
+    certificate: tuple[Path, Path], tmp_path: Path, kind: str
+) -> None:
+    cert, key = certificate
+    other = tmp_path / "other.pem"
+    if kind == "none":
+        cert = key = tmp_path / "nothing.pem"
+    elif kind == "no certificate":
+        cert = other
+        cert.write_text("hello")
+    elif kind == "a folder":
+        key = tmp_path
+    else:
+        lock = ["-aes256", "-pass", "pass:secret"] if kind == "a locked key" else []
+        subprocess.run(
+            ["openssl", "genrsa", *lock, "-out", str(other), "2048"], check=True, capture_output=True
+        )
+        key = other
+    with pytest.raises(UsageError, match=r"cannot be used: .+; name a certificate chain") as refused:
+        load_settings(tls_cert=cert, tls_key=key).require_safe()
+    assert str(refused.value).startswith(f"--tls-cert {cert} and --tls-key {key}")
+    load_settings(tls_cert=certificate[0], tls_key=certificate[1]).require_safe()
 
 
 @pytest.fixture(scope="module")
