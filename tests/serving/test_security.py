@@ -32,7 +32,16 @@ from serving.problems import Problem
 from serving.runtime import Runtime
 from serving.security import ClientCount, Gate, RateLimit, RedactingFilter, Tokens, redact
 from serving.settings import Settings, load_settings
-from tests.serving.streams import close_code, connected, next_text, next_window, send, until_end
+from tests.serving.streams import (
+    close_code,
+    connected,
+    next_text,
+    next_window,
+    send,
+    stalled,
+    until_end,
+    upgrade,
+)
 
 TOKEN = "a-token-of-more-than-sixteen-characters"
 
@@ -317,16 +326,9 @@ def test_a_client_that_answers_no_ping_is_cut(tiny: Lake) -> None:
     with LocalService(load_settings(lake=tiny.root, port=0, ping_s=0.3)) as url:
         parts = urlsplit(url)
         with socket.create_connection((parts.hostname, parts.port)) as raw:
-            raw.sendall(_upgrade(parts.netloc, "/v1/hud/stream?speed=0.1"))
+            raw.sendall(upgrade(parts.netloc, "/v1/hud/stream?speed=0.1"))
             ends_within(raw, 30)
         _wait_until_no_clients(url)
-
-
-def _upgrade(host: str, path: str) -> bytes:
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    ).encode()
 
 
 def _wait_until_no_clients(url: str, seconds: float = 20) -> None:
@@ -338,16 +340,6 @@ def _wait_until_no_clients(url: str, seconds: float = 20) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("clients that are gone are still counted")
-
-
-def stalled(url: str, path: str) -> socket.socket:
-    """A client that opens a stream and never reads."""
-    parts = urlsplit(url)
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.connect((parts.hostname, parts.port))
-    raw.sendall(_upgrade(parts.netloc, path))
-    return raw
 
 
 def test_a_slow_client_of_the_shared_clock_is_closed_and_delays_nobody(tiny: Lake) -> None:
