@@ -15,6 +15,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +36,7 @@ FAST_CLIENTS: Final = 100
 FAST_SPEED: Final = 20.0
 STALLED_SHARE: Final = 0.05
 RUN_S: Final = 30.0
+WIDE_S: Final = 10.0
 SETTLE_S: Final = 2.0
 """windows that are due this soon after the last client connected are not counted"""
 DRAIN_S: Final = 15.0
@@ -61,14 +63,28 @@ def p10_fan_out(at: Setting) -> Goal:
             Check(f"{what}: windows lost by healthy clients", found["lost"], "<=", 0),
         ]
         goal.beside[what] = found["beside"]
+    what = f"{FAST_CLIENTS} clients of hud, {FAST_SPEED:g} a second, while one joins with all other surfaces"
+    at.say(f"  {what}, {WIDE_S:.0f} s")
+    found = fan_out(lake, clients=FAST_CLIENTS, speed=FAST_SPEED, seconds=WIDE_S, wide=True)
+    goal.checks += [
+        Check(f"{what}: p99", found["p99_ms"], "<=", 250, clock="wall", unit="ms"),
+        Check(f"{what}: windows lost by healthy clients", found["lost"], "<=", 0),
+        Check(f"{what}: windows that it received", found["wide_windows"], ">=", 1),
+    ]
+    goal.beside[what] = found["beside"]
     return goal
 
 
-def fan_out(lake: Path, *, clients: int, speed: float, seconds: float) -> dict[str, Any]:
-    """One run against a service of its own. Raises `BenchError` when nothing was received."""
+def fan_out(lake: Path, *, clients: int, speed: float, seconds: float, wide: bool = False) -> dict[str, Any]:
+    """One run against a service of its own. Raises `BenchError` when nothing was received.
+
+    wide: a second after the counting began one more client joins, which asks for all other surfaces: they are
+    read from disk for it, and the rest must not notice.
+    """
     _allow_sockets(clients + 64)
     stalled = round(clients * STALLED_SHARE)
-    limits = {"max_clients": clients, "max_clients_per_address": clients, "max_connections": clients + 32}
+    most = clients + wide
+    limits = {"max_clients": most, "max_clients_per_address": most, "max_connections": most + 32}
     crowd = Crowd()
     with Server(lake, shared_speed=speed, **limits) as server:
         before = server.rss_bytes()
@@ -79,7 +95,8 @@ def fan_out(lake: Path, *, clients: int, speed: float, seconds: float) -> dict[s
             counted_from_ns = time.monotonic_ns() + int(SETTLE_S * 1e9)
             waited, ran = server.core_ns()
             cpu_s, run_from = time.process_time(), time.monotonic()
-            crowd.run(seconds)
+            with _Wide(server.url, seconds - SETTLE_S - 1.0) if wide else contextlib.nullcontext() as other:
+                crowd.run(seconds)
             ran_s = time.monotonic() - run_from
             cpu_s = time.process_time() - cpu_s
             waited_after, ran_after = server.core_ns()
@@ -109,7 +126,9 @@ def fan_out(lake: Path, *, clients: int, speed: float, seconds: float) -> dict[s
         "untold": untold,
         "most_encoded": max(told["encoded"].values()),
         "lost": lost,
+        "wide_windows": other.windows if other else 0,
         "beside": {
+            "worst_ms": round(max(delays) / 1e6, 1),
             "windows": len(counted),
             "received": len(delays),
             "message_bytes": len(message),
@@ -127,6 +146,35 @@ def fan_out(lake: Path, *, clients: int, speed: float, seconds: float) -> dict[s
             "bare_loop": {name: round(value, 1) for name, value in floor.items()},
         },
     }
+
+
+class _Wide:
+    """One client that joins a little later and asks for every surface but hud; `windows` that it received."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        with Client(url) as client:
+            surfaces = next(day for day in client.catalog()["days"] if day["servable"])["surfaces"]
+        names = [name for name, told in surfaces.items() if told["available"] and name != "hud"]
+        self.windows = 0
+        self._names = names
+        self._url = url
+        self._seconds = seconds
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> _Wide:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        time.sleep(SETTLE_S + 1.0)
+        crowd = Crowd()
+        crowd.connect(self._url, f"/v1/hud/stream?clock=shared&surfaces={','.join(self._names)}", 1, 0)
+        crowd.run(self._seconds)
+        self.windows = len(crowd.clients[0].got.windows) // len(self._names)
+        crowd.close()
 
 
 def bare_fan_out(clients: int, message: bytes, *, rounds: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The server: the only file with sockets. Everything it serves is decided elsewhere.
+"""The server: takes its address, runs and stops. The only file that opens a socket.
 
 service = Service(load_settings(lake=Path("lake")))
 service.load()            # fails at once, with the command that builds what is missing
@@ -9,36 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import signal
 import socket
 from collections.abc import Iterator
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from data_eng.errors import UsageError
-from serving.connection import CUT_EXTENSION, POLICY, WRITE_EXTENSION
-from serving.http_api import Api, problem_response
-from serving.negotiation import matches
-from serving.pages import INDEX, SECURITY_HEADERS, load_pages
-from serving.problems import Problem
+from serving.guard import application
+from serving.protocols import GuardedHttp, StreamProtocol
 from serving.runtime import Clock, Runtime, log
-from serving.security import RateLimit
 from serving.settings import Settings
 from serving.stream import Streams
 
 MAX_HEAD_BYTES: Final = 16 << 10
 BACKLOG: Final = 2048
+MIN_STOP_S: Final = 0.1
+"""what requests on their way are given at the end, when streams took all the time there was"""
 
 
 class Service:
@@ -99,9 +87,14 @@ class Service:
 
     async def _stop(self) -> None:
         assert self._server is not None
+        now = asyncio.get_running_loop().time
+        end_s = now() + self.settings.stop_s
         try:
             await self.streams.stop(self.settings.stop_s)
         finally:
+            # requests on their way get what the streams left of the time; uvicorn takes fractions too
+            left_s: Any = max(end_s - now(), MIN_STOP_S)
+            self._server.config.timeout_graceful_shutdown = left_s
             self._server.should_exit = True
 
     def _config(self) -> uvicorn.Config:
@@ -122,111 +115,9 @@ class Service:
             server_header=False,
             proxy_headers=False,
             backlog=BACKLOG,
-            timeout_graceful_shutdown=math.ceil(s.stop_s),
             ssl_certfile=s.tls_cert,
             ssl_keyfile=s.tls_key,
         )
-
-
-def application(runtime: Runtime, streams: Streams) -> ASGIApp:
-    """The ASGI application behind its guard."""
-    pages = load_pages()
-
-    async def page(request: Request) -> Response:
-        found = pages.get(request.path_params["path"] or INDEX)
-        if found is None:
-            return problem_response(Problem(404, "not_found", "there is nothing here; see /v1/catalog"))
-        headers = {"ETag": found.tag, "Cache-Control": "no-cache"}
-        if matches(request.headers.get("if-none-match"), found.tag):
-            return Response(status_code=304, headers=headers)
-        return Response(found.body, headers=headers, media_type=found.media_type)
-
-    async def refused(_: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        word, text = {
-            404: ("not_found", "there is nothing here; see /v1/catalog"),
-            405: ("method_not_allowed", "this endpoint does not take that method"),
-        }.get(status, ("refused", "the request is refused"))
-        response = problem_response(Problem(status, word, text))
-        response.headers.update(getattr(error, "headers", None) or {})
-        return response
-
-    app = Starlette(
-        routes=[
-            *Api(runtime).routes(),
-            WebSocketRoute("/v1/hud/stream", streams.handle),
-            Route("/{path:path}", page, methods=["GET"]),
-        ],
-        exception_handlers={HTTPException: refused},
-    )
-    return Guard(app, runtime)
-
-
-class Guard:
-    """Looks at every request first: who asks, from which page, how long; and adds the security headers."""
-
-    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
-        self._app = app
-        self._runtime = runtime
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
-        if scope["type"] not in ("http", "websocket"):
-            return
-
-        async def guarded(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                given = {name.lower() for name, _ in message.get("headers", [])}
-                message["headers"] = [
-                    *message.get("headers", []),
-                    *(
-                        (name.lower().encode(), value.encode())
-                        for name, value in SECURITY_HEADERS.items()
-                        if name.lower().encode() not in given
-                    ),
-                ]
-            await send(message)
-
-        try:
-            self._check(scope)
-        except Problem as problem:
-            await _refuse(problem, scope, receive, guarded)
-            return
-        await self._app(scope, receive, guarded)
-
-    def _check(self, scope: Scope) -> None:
-        settings = self._runtime.settings
-        named = {"host": [], "origin": []}  # type: dict[str, list[str]]
-        for name, value in scope["headers"]:
-            if name in (b"host", b"origin"):
-                named[name.decode()].append(value.decode("latin-1"))
-        proxy = settings.behind_proxy
-        if proxy is not None and (scope.get("client") or ("", 0))[0] != proxy:
-            raise Problem(403, "not_the_proxy", "this service is reached through its proxy only")
-        self._runtime.gate.check(named["host"], named["origin"])
-        if len(scope["query_string"]) > settings.query_bytes or len(scope["path"]) > settings.query_bytes:
-            raise Problem(
-                414, "too_long", f"the path and the query have at most {settings.query_bytes} bytes each"
-            )
-
-
-async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    response = problem_response(problem)
-    if scope["type"] == "http":
-        await response(scope, receive, send)
-        return
-    await receive()  # websocket.connect
-    await send(
-        {
-            "type": "websocket.http.response.start",
-            "status": problem.status,
-            "headers": response.raw_headers,
-        }
-    )
-    await send({"type": "websocket.http.response.body", "body": problem.body()})
-
-
-# ---- the server below
 
 
 class _Server(uvicorn.Server):
@@ -236,162 +127,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to `Service`."""
         yield
-
-
-class GuardedHttp(H11Protocol):
-    """HTTP connections that have to ask, and to take their answer, within a time."""
-
-    runtime: Runtime
-
-    def connection_made(self, transport: Any) -> None:
-        """A new connection, unless there are too many."""
-        super().connection_made(transport)
-        self._timer: asyncio.TimerHandle | None = None
-        if len(self.connections) > self.runtime.settings.max_connections:
-            transport.abort()
-            return
-        self._expect(self.runtime.settings.request_s)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of a request."""
-        super().data_received(data)
-        if self.transport.is_closing() or self.transport.get_protocol() is not self:
-            self._forget()
-        elif self.cycle is not None and not self.cycle.response_complete:
-            self._expect(self.runtime.settings.answer_s)
-        elif self._timer is None:
-            self._expect(self.runtime.settings.request_s)
-
-    def on_response_complete(self) -> None:
-        """The answer was handed over; uvicorn's own keep-alive timer runs from here."""
-        self._forget()
-        super().on_response_complete()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self._forget()
-        super().connection_lost(exc)
-
-    def _expect(self, seconds: float) -> None:
-        self._forget()
-        self._timer = self.loop.call_later(seconds, self.transport.abort)
-
-    def _forget(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-
-class StreamProtocol(WebSocketsSansIOProtocol):
-    """WebSocket connections that can be fed whole frames, and cut while they take nothing."""
-
-    runtime: Runtime
-
-    async def run_asgi(self) -> None:
-        """Run the application, which may write to the connection at once, and cut it."""
-        extensions = cast(dict[str, Any], self.scope["extensions"])
-        extensions |= {CUT_EXTENSION: self.cut, WRITE_EXTENSION: self.write_now}
-        await super().run_asgi()
-
-    async def send(self, message: Any) -> None:
-        """As uvicorn; ``frames`` of a message are bytes that are frames already, shared by many clients."""
-        frames = message.get("frames")
-        if frames is None:
-            await super().send(message)
-            if self.initial_response is not None and self.close_sent:
-                self.handshake_complete = True  # refused with an answer; uvicorn would complain in the log
-            if message["type"] == "websocket.close" and self.close_timer is not None:
-                self._abort_later()
-            return
-        await self.writable.wait()
-        if self.disconnected or self.close_sent or self.transport.is_closing():
-            raise ClientDisconnected
-        self.transport.write(frames)
-
-    def connection_made(self, transport: Any) -> None:
-        """A connection that was upgraded."""
-        super().connection_made(transport)
-        self._pings = RateLimit(self.runtime.settings.commands_per_s)
-        self._is_deaf = False
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of frames; none are looked at any more after a flood."""
-        if not self._is_deaf:
-            super().data_received(data)
-
-    def handle_ping(self) -> None:
-        """A ping. Answers to a flood of them would pile up for a client that does not read."""
-        if self._pings.allows(self.loop.time()):
-            super().handle_ping()
-        else:
-            self._refuse_flood("too many pings a second")
-
-    def handle_cont(self, event: Any) -> None:
-        """A piece of a message. Empty ones are not counted by its size, but each is kept."""
-        if len(self.frames) > self.runtime.settings.command_bytes:
-            self._refuse_flood("a message in too many pieces")
-        else:
-            super().handle_cont(event)
-
-    def send_receive_event_to_app(self) -> None:
-        """A whole message. uvicorn would log a traceback for text that is not UTF-8."""
-        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
-            self.frames = []
-            self.cut(1007, "text that is not UTF-8")
-        else:
-            super().send_receive_event_to_app()
-
-    def _refuse_flood(self, reason: str) -> None:
-        self._is_deaf = True
-        self.frames = []
-        self.conn.data_to_send()  # answers to what is refused
-        self.cut(POLICY, reason)
-
-    def write_now(self, frames: bytes) -> bool:
-        """Hand whole frames to the socket; False when it has no room for them, or is closed."""
-        if not self.writable.is_set() or self.disconnected or self.close_sent or self.transport.is_closing():
-            return False
-        self.transport.write(frames)
-        return True
-
-    def cut(self, code: int, reason: str) -> None:
-        """Close without waiting for room; abort when the client does not take it within `linger_s`."""
-        if self.close_sent or self.disconnected or self.transport.is_closing():
-            return
-        self.stop_keepalive()
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self.conn.send_close(code, reason)
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        self.writable.set()  # whoever waits for room shall learn that there is nothing to send any more
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-        self._abort_later()
-
-    def keepalive_timeout(self) -> None:
-        """A ping was not answered."""
-        super().keepalive_timeout()
-        self.writable.set()
-        self._abort_later()
-
-    def handle_parser_exception(self) -> None:
-        """The client broke the protocol."""
-        super().handle_parser_exception()
-        self._abort_later()
-
-    def _abort_later(self) -> None:
-        if self.close_timer is not None:
-            self.close_timer.cancel()
-        self.close_timer = self.loop.call_later(self.runtime.settings.linger_s, self.transport.abort)
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _listening_socket(settings: Settings) -> socket.socket:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from serving.openapi import INT64_TEXT
 from serving.surfaces import SURFACES
 from serving.transport import MAX_SPEED, MIN_SPEED
-from serving.wire import ARROW_MEDIA_TYPE
+from serving.wire import ARROW_MEDIA_TYPE, MAX_STEP
 
 _POSITION: Final = {
     "type": "object",
@@ -36,7 +36,7 @@ COMMANDS: Final[dict[str, dict[str, Any]]] = {
     "pause": {},
     "seek": {"ts_ns": INT64_TEXT},
     "speed": {"x": _SPEED},
-    "step": {"windows": {"type": "integer", "not": {"const": 0}}},
+    "step": {"windows": {"type": "integer", "minimum": -MAX_STEP, "maximum": MAX_STEP, "not": {"const": 0}}},
     "ticket": {"ticket": _TEXT},
 }
 """client to server: type -> fields"""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from data_eng.errors import MissingDataError, SpymasterError
 from data_eng.lake import Lake
@@ -74,7 +75,7 @@ class Runtime:
         self.gate = Gate(
             frozenset(origin.lower() for origin in settings.origin),
             _exposed_hosts(settings) if settings.expose else None,
-            secure=settings.expose,
+            secure=settings.is_https,
         )
         self.tokens = Tokens(settings.tokens())
         self.clients = ClientCount(settings.max_clients, settings.max_clients_per_address)
@@ -199,7 +200,7 @@ class Runtime:
 
 def _exposed_hosts(settings: Settings) -> frozenset[str]:
     """Names the exposed service answers to: those of its pages, and the address it binds."""
-    names = {origin.split("://", 1)[1].rsplit(":", 1)[0].lower() for origin in settings.origin}
+    names = {urlsplit(origin).hostname or "" for origin in settings.origin}
     return frozenset(names | {settings.host.lower()})
 
 

@@ -67,8 +67,8 @@ def is_loopback(host: str) -> bool:
 class Gate:
     """Which Host and Origin headers pass.
 
-    origins: pages besides our own. hosts: names that the exposed service answers to; None: loopback only.
-    secure: our own page is https.
+    origins: pages besides our own. hosts: names that the exposed service answers to, IPv6 addresses without
+    brackets; None: loopback only. secure: our own page is https.
     """
 
     origins: frozenset[str] = frozenset()
@@ -80,7 +80,7 @@ class Gate:
         if len(hosts) != 1 or (match := _HOST.fullmatch(hosts[0])) is None:
             raise Problem(400, "bad_host", "exactly one well-formed Host header is expected")
         host = match[1].lower()
-        if not (is_loopback(host) or (self.hosts is not None and host in self.hosts)):
+        if not (is_loopback(host) or (self.hosts is not None and host.strip("[]") in self.hosts)):
             raise Problem(403, "foreign_host", "this service does not answer to that Host")
         if not origins:
             return  # a native client

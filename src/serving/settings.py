@@ -8,26 +8,30 @@ Every limit of the service is a field here.
 
 from __future__ import annotations
 
+import difflib
+import json
 import os
+import ssl
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from data_eng.errors import UsageError
 from data_eng.units import HUD_HISTORY_WINDOWS
 
 CONFIG_VARIABLE: Final = "SPYMASTER_CONFIG"
 CONFIG_TABLE: Final = "serve"
+ENV_PREFIX: Final = "SPYMASTER_"
 
 
 class Settings(BaseSettings):
     """What `spymaster serve` runs with."""
 
-    model_config = SettingsConfigDict(env_prefix="SPYMASTER_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
     lake: Path = Path("lake")
     symbol: str | None = None
@@ -48,8 +52,8 @@ class Settings(BaseSettings):
     """address of the proxy that ends TLS; connections from elsewhere are refused"""
     token_file: Path | None = None
     """one token per line"""
-    origin: tuple[str, ...] = ()
-    """pages, besides our own, that may open the stream: scheme://host[:port]"""
+    origin: Annotated[tuple[str, ...], NoDecode] = ()
+    """pages, besides our own, that may open the stream: scheme://host[:port]; in a variable with commas"""
 
     max_clients: int = Field(64, ge=1)
     max_clients_per_address: int = Field(64, ge=1)
@@ -85,13 +89,18 @@ class Settings(BaseSettings):
     answer_cache_bytes: int = Field(64 << 20, ge=1)
     """HTTP answers that are kept, compressed as they were sent"""
 
+    @field_validator("origin", mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
     @field_validator("origin")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             scheme, _, rest = origin.partition("://")
             if scheme not in ("http", "https") or not rest or set(rest) & set("/*?#@ "):
-                raise ValueError(f"{origin!r} is no origin, expected for example https://hud.example.org")
+                raise ValueError("be the origin of a page, for example https://hud.example.org")
         return value
 
     @classmethod
@@ -105,6 +114,11 @@ class Settings(BaseSettings):
     ) -> tuple[Any, ...]:
         """Flags over environment over file."""
         return init_settings, env_settings, _from_file
+
+    @property
+    def is_https(self) -> bool:
+        """Whether browsers reach our page by https: TLS is ours, or the proxy's."""
+        return self.tls_cert is not None or self.behind_proxy is not None
 
     @property
     def is_loopback(self) -> bool:
@@ -138,16 +152,23 @@ class Settings(BaseSettings):
         return tuple(lines)
 
     def require_safe(self) -> None:
-        """Raises `UsageError` when the service would be reachable from elsewhere without its conditions."""
+        """Raises `UsageError` when the service would be reachable from elsewhere without its conditions.
+
+        Also when the certificate and its key cannot be used: a server that starts has them.
+        """
         if bool(self.tls_cert) != bool(self.tls_key):
             raise UsageError("--tls-cert and --tls-key belong together; give both")
-        if not self.expose:
-            if not self.is_loopback:
-                raise UsageError(
-                    f"--host {self.host} is reachable from other machines; use 127.0.0.1, or --expose with"
-                    " TLS, --token-file and --origin"
-                )
-            return
+        if self.expose:
+            self._require_conditions()
+        elif not self.is_loopback:
+            raise UsageError(
+                f"--host {self.host} is reachable from other machines; use 127.0.0.1, or --expose with"
+                " TLS, --token-file and --origin"
+            )
+        if self.tls_cert is not None and self.tls_key is not None:
+            self._require_tls(self.tls_cert, self.tls_key)
+
+    def _require_conditions(self) -> None:
         missing = []
         if not (self.tls_cert or self.behind_proxy):
             missing.append("--tls-cert and --tls-key, or --behind-proxy ADDRESS")
@@ -159,18 +180,51 @@ class Settings(BaseSettings):
             raise UsageError(f"--expose needs {'; '.join(missing)}; without them serve on loopback")
         self.tokens()
 
+    def _require_tls(self, cert: Path, key: Path) -> None:
+        try:
+            # an encrypted key would ask for its password on the terminal
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=lambda: b"")
+        except OSError as error:  # ssl.SSLError is one
+            missing = next((path for path in (cert, key) if not path.is_file()), None)
+            found = f"{missing} is no file" if missing else error.strerror or str(error)
+            raise UsageError(
+                f"--tls-cert {cert} and --tls-key {key} cannot be used: {found}; name a certificate chain and"
+                " its private key without a password, both PEM"
+            ) from None
+
 
 MIN_TOKEN: Final = 16
 
 
 def load_settings(**flags: Any) -> Settings:
     """Settings with the given flags; those that are None count as not given. Raises `UsageError`."""
+    given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return Settings(**given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise UsageError(f"setting {where}: {first['msg']}") from None
+        raise UsageError(_refused(error.errors()[0], given)) from None
+
+
+def _refused(error: Any, flags: dict[str, Any]) -> str:
+    """One sentence for the first thing that is wrong: where, what was found, what is wanted, the cure."""
+    name = str(error["loc"][0])
+    variable = f"{ENV_PREFIX}{name}".upper()
+    if name in flags:
+        place = f"--{name.replace('_', '-')}"
+    elif variable in {key.upper() for key in os.environ}:
+        place = variable
+    else:
+        place = f"{name} in [{CONFIG_TABLE}] of {os.environ.get(CONFIG_VARIABLE)}"
+    known = Settings.model_fields
+    if error["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, known, n=1)
+        cure = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+        return f"there is no setting {place}; {cure}"
+    wanted = error["msg"].removeprefix("Value error, ").removeprefix("Input should ")
+    found = json.dumps(error["input"], default=str)
+    default = known[name].default
+    without = "" if default in (None, ()) else f" for {json.dumps(default, default=str)}"
+    return f"{place} is {found}, it should {wanted}; change it, or leave it out{without}"
 
 
 def _from_file() -> dict[str, Any]:

@@ -20,6 +20,10 @@ PROTOCOL: Final = 1
 ARROW_MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
+SHOWN: Final = 60
+"""characters of a refused value that an error repeats"""
+MAX_STEP: Final = 2**31
+"""windows that one step may go, either way"""
 
 
 # ---- Arrow
@@ -130,13 +134,12 @@ def parse_command(text: str) -> Command:
     message = parse_object(text)
     kind = message.get("type")
     if not isinstance(kind, str) or kind not in _FIELDS:
-        raise CommandError("unknown_command", f"type is {_shown(kind)}, expected one of {', '.join(_FIELDS)}")
+        found = f"is {_shown(kind)}" if "type" in message else "is missing"
+        raise CommandError("unknown_command", f"type {found}, expected one of {', '.join(_FIELDS)}")
     field = _FIELDS[kind]
     wanted = {"type"} if field is None else {"type", field}
     if set(message) != wanted:
-        raise CommandError(
-            "bad_fields", f"{kind} has the fields {_shown(sorted(message))}, expected {sorted(wanted)}"
-        )
+        raise CommandError("bad_fields", _fields_differ(kind, set(message), wanted))
     if field is None:
         return Command(kind)
     value = message[field]
@@ -202,13 +205,30 @@ def _speed(value: Any) -> float:
 
 
 def _windows(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value == 0 or abs(value) > 2**31:
-        raise CommandError("bad_value", f"windows is {_shown(value)}, expected an integer that is not 0")
+    if isinstance(value, bool) or not isinstance(value, int) or value == 0 or abs(value) > MAX_STEP:
+        raise CommandError(
+            "bad_value",
+            f"windows is {_shown(value)}, expected an integer from {-MAX_STEP} to {MAX_STEP} that is not 0",
+        )
     return value
 
 
+def _fields_differ(kind: str, found: set[str], wanted: set[str]) -> str:
+    """Which fields a command lacks, and which it does not know."""
+    parts = []
+    if wanted - found:
+        parts.append(f"lacks the field {', '.join(sorted(wanted - found))}")
+    if found - wanted:
+        parts.append(
+            f"has a field it does not know: {', '.join(map(_shown, sorted(found - wanted)))[:SHOWN]}"
+        )
+    return f"{kind} {' and '.join(parts)}"
+
+
 def _shown(value: Any) -> str:
-    return repr(value)[:60]
+    """A received value as the JSON it came as, cut."""
+    text = json.dumps(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 # ---- control messages, server to client

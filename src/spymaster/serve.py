@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from spymaster.edge import EXIT_OK, say, say_json
-from spymaster.options import LAKE_AT, OUTPUT, LakeAt, Output, Switch
+from spymaster.options import OUTPUT, Output, Switch
 
 if TYPE_CHECKING:
     from serving.app import Service
@@ -22,13 +22,13 @@ Quiet = Parameter(show_default=False)
 
 def serve(
     *,
-    lake: LakeAt = LAKE_AT,
+    lake: Annotated[Path | None, Quiet] = None,
     dt: Annotated[str | None, Quiet] = None,
     symbol: Annotated[str | None, Quiet] = None,
-    host: str = "127.0.0.1",
-    port: int = 8765,
-    clock: Literal["private", "shared"] = "private",
-    expose: Annotated[bool, Switch] = False,
+    host: Annotated[str | None, Quiet] = None,
+    port: Annotated[int | None, Quiet] = None,
+    clock: Annotated[Literal["private", "shared"] | None, Quiet] = None,
+    expose: Annotated[bool | None, Switch] = None,
     tls_cert: Annotated[Path | None, Quiet] = None,
     tls_key: Annotated[Path | None, Quiet] = None,
     behind_proxy: Annotated[str | None, Quiet] = None,
@@ -38,7 +38,8 @@ def serve(
 ) -> int:
     """Serve the days of a lake over HTTP and WebSocket, with the HUD's page, until Ctrl-C or SIGTERM.
 
-    Limits are set by SPYMASTER_... variables, or in a file named by SPYMASTER_CONFIG: see docs/protocol.md.
+    What is not given here comes from variables (SPYMASTER_PORT), then from [serve] of the TOML file that
+    SPYMASTER_CONFIG names, and so do all limits: see docs/protocol.md.
 
     For example:
 
@@ -46,16 +47,19 @@ def serve(
 
     Parameters
     ----------
+    lake:
+        Folder of the lake. Default: lake.
     dt:
         Date served where a request names none. Default: the latest one with a picture.
     symbol:
         Contract served where a request names none.
     host:
-        Address to listen on; it has to be this machine's own (loopback) without --expose.
+        Address to listen on; it has to be this machine's own (loopback) without --expose. Default: 127.0.0.1.
     port:
-        Port to listen on; 0 = any free one.
+        Port to listen on; 0 = any free one. Default: 8765.
     clock:
         Clock of a connection that names none: private = one per client, shared = one per day for all.
+        Default: private.
     expose:
         Answer to other machines. Needs TLS (or a proxy that ends it), tokens and the origins of its pages.
     tls_cert:
@@ -73,7 +77,7 @@ def serve(
     from serving.settings import load_settings
 
     settings = load_settings(
-        lake=lake.lake,
+        lake=lake,
         dt=dt,
         symbol=symbol,
         host=host,

@@ -26,6 +26,12 @@ def test_a_small_crowd_gets_every_window_once_encoded_once(tiny: Lake) -> None:
     assert beside["bare_loop"]["p50_ms"] > 0
 
 
+def test_a_client_that_joins_with_all_other_surfaces_takes_no_window_from_the_rest(tiny: Lake) -> None:
+    found = fan_out(tiny.root, clients=10, speed=10.0, seconds=8.0, wide=True)
+    assert found["wide_windows"] > 5
+    assert (found["lost"], found["most_encoded"]) == (0, 1)
+
+
 def test_the_bare_loop_reaches_every_client(tiny: Lake) -> None:
     found = bare_fan_out(5, struct.pack("!Q", 0) + bytes(5_000), rounds=2)
     assert 0 < found["p50_ms"] <= found["p99_ms"]

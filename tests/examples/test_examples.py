@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +23,8 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NOTEBOOK = EXAMPLES / "minute_of_walls.ipynb"
 
 
-def quickstart(*arguments: str) -> subprocess.CompletedProcess[str]:
+def quickstart(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run it in a folder without a lake."""
     surroundings = {name: text for name, text in os.environ.items() if name != "SPYMASTER_LAKE"}
     return subprocess.run(
         [sys.executable, str(EXAMPLES / "quickstart.py"), *arguments],
@@ -29,11 +32,12 @@ def quickstart(*arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         timeout=120,
-        env=surroundings,
+        env=surroundings | variables,
+        cwd=EXAMPLES,
     )
 
 
-def test_the_quickstart_compares_with_the_history_when_no_lake_is_named(url: str) -> None:
+def test_the_quickstart_compares_with_the_history_where_there_is_no_lake(url: str) -> None:
     done = quickstart(url)
     assert done.returncode == 0, done.stderr
     assert f"simulated {SYMBOL}" in done.stdout
@@ -42,9 +46,34 @@ def test_the_quickstart_compares_with_the_history_when_no_lake_is_named(url: str
 
 
 def test_the_quickstart_compares_with_the_lake(url: str, tiny: Lake) -> None:
-    done = quickstart(url, str(tiny.root))
-    assert done.returncode == 0, done.stderr
-    assert str(tiny.root) in done.stdout
+    for done in (quickstart(url, str(tiny.root)), quickstart(url, SPYMASTER_LAKE=str(tiny.root))):
+        assert done.returncode == 0, done.stderr
+        assert f"equal to {tiny.root}" in done.stdout
+
+
+def test_the_quickstart_says_in_one_sentence_what_it_needs(url: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
+    for arguments, words in (
+        ([nobody], "is the service running? spymaster serve"),
+        ([nobody, str(tmp_path)], "is the service running? spymaster serve"),
+        ([url, str(tmp_path / "nothing")], str(tmp_path / "nothing")),
+    ):
+        done = quickstart(*arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("quickstart: ")
+        assert words in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_the_quickstart_needs_no_argument_and_is_short() -> None:
+    source = (EXAMPLES / "quickstart.py").read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    body = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom | ast.Expr)]
+    assert len(body) <= 10
+    assert len(source.splitlines()) <= 50
+    assert '"http://127.0.0.1:8765"' in source
+    assert "Traceback" not in quickstart().stderr
 
 
 def test_the_quickstart_fails_on_another_lake(url: str, tiny: Lake, tmp_path: Path) -> None:

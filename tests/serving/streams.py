@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import websockets.sync.client
@@ -83,6 +85,23 @@ def until_end(ws: Connection) -> list[bytes]:
         elif json.loads(message)["type"] == "end":
             return found
     raise AssertionError
+
+
+def upgrade(host: str, path: str) -> bytes:
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ).encode()
+
+
+def stalled(url: str, path: str) -> socket.socket:
+    """A client that opens a stream and never reads."""
+    parts = urlsplit(url)
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.connect((parts.hostname, parts.port))
+    raw.sendall(upgrade(parts.netloc, path))
+    return raw
 
 
 def close_code(ws: Connection) -> int | None:

@@ -253,6 +253,34 @@ def test_a_wrong_file_is_told_in_one_sentence(
         load_settings()
 
 
+def test_a_refused_setting_says_where_it_stands_what_it_is_and_the_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusal(**flags: object) -> str:
+        with pytest.raises(UsageError) as refused:
+            load_settings(**flags)
+        return str(refused.value)
+
+    file = tmp_path / "desk.toml"
+    monkeypatch.setenv("SPYMASTER_CONFIG", str(file))
+    file.write_text("[serve]\nport = 70000\n")
+    bound = "it should be less than or equal to 65535; change it, or leave it out for 8765"
+    assert refusal() == f"port in [serve] of {file} is 70000, {bound}"
+    monkeypatch.setenv("SPYMASTER_PORT", "70001")
+    assert refusal() == f'SPYMASTER_PORT is "70001", {bound}'
+    assert refusal(port=70002) == f"--port is 70002, {bound}"
+    monkeypatch.delenv("SPYMASTER_PORT")
+    file.write_text("[serve]\nmax_cliens = 3\n")
+    assert refusal() == f"there is no setting max_cliens in [serve] of {file}; did you mean max_clients?"
+    file.write_text("[serve]\nzzz = 3\n")
+    assert "known: lake, symbol," in refusal()
+    file.write_text("")
+    monkeypatch.setenv("SPYMASTER_ORIGIN", "https://a.example, https://b.example:8443")
+    assert load_settings().origin == ("https://a.example", "https://b.example:8443")
+    monkeypatch.setenv("SPYMASTER_ORIGIN", "ftp://a.example")
+    assert refusal().startswith('SPYMASTER_ORIGIN is "ftp://a.example", it should be the origin of a page')
+
+
 @pytest.mark.parametrize(
     ("host", "loopback"),
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("0.0.0.0", False),

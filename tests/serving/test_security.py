@@ -29,9 +29,19 @@ from serving import wire
 from serving.client import Client, ClientError
 from serving.local import LocalService
 from serving.problems import Problem
+from serving.runtime import Runtime
 from serving.security import ClientCount, Gate, RateLimit, RedactingFilter, Tokens, redact
 from serving.settings import Settings, load_settings
-from tests.serving.streams import close_code, connected, next_text, next_window, send, until_end
+from tests.serving.streams import (
+    close_code,
+    connected,
+    next_text,
+    next_window,
+    send,
+    stalled,
+    until_end,
+    upgrade,
+)
 
 TOKEN = "a-token-of-more-than-sixteen-characters"
 
@@ -316,16 +326,9 @@ def test_a_client_that_answers_no_ping_is_cut(tiny: Lake) -> None:
     with LocalService(load_settings(lake=tiny.root, port=0, ping_s=0.3)) as url:
         parts = urlsplit(url)
         with socket.create_connection((parts.hostname, parts.port)) as raw:
-            raw.sendall(_upgrade(parts.netloc, "/v1/hud/stream?speed=0.1"))
+            raw.sendall(upgrade(parts.netloc, "/v1/hud/stream?speed=0.1"))
             ends_within(raw, 30)
         _wait_until_no_clients(url)
-
-
-def _upgrade(host: str, path: str) -> bytes:
-    return (
-        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    ).encode()
 
 
 def _wait_until_no_clients(url: str, seconds: float = 20) -> None:
@@ -337,16 +340,6 @@ def _wait_until_no_clients(url: str, seconds: float = 20) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("clients that are gone are still counted")
-
-
-def stalled(url: str, path: str) -> socket.socket:
-    """A client that opens a stream and never reads."""
-    parts = urlsplit(url)
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.connect((parts.hostname, parts.port))
-    raw.sendall(_upgrade(parts.netloc, path))
-    return raw
 
 
 def test_a_slow_client_of_the_shared_clock_is_closed_and_delays_nobody(tiny: Lake) -> None:
@@ -422,7 +415,7 @@ def test_a_connection_that_is_reset_leaves_nothing_behind(url: str) -> None:
     _wait_until_no_clients(url)
 
 
-# ---- exposed
+# ---- https, and exposed
 
 
 @pytest.fixture(scope="module")
@@ -436,6 +429,71 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         check=True, capture_output=True,
     )  # fmt: skip
     return cert, key
+
+
+def test_our_own_page_is_let_in_over_https_on_loopback_too(
+    tiny: Lake, certificate: tuple[Path, Path]
+) -> None:
+    settings = load_settings(lake=tiny.root, port=0, tls_cert=certificate[0], tls_key=certificate[1])
+    with LocalService(settings) as url:
+        assert url.startswith("https://127.0.0.1:")
+        with wss(url, certificate, origin=url) as ws:
+            assert json.loads(ws.recv(30))["type"] == "hello"
+        for origin in (url.replace("https", "http"), "https://127.0.0.1:1"):
+            with pytest.raises(InvalidStatus, match="403"):
+                wss(url, certificate, origin=origin)
+        with https(certificate, url, Origin=url) as http:
+            assert http.get("/v1/catalog").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "lets_in"),
+    [
+        ("https://[fd00::5]", "[fd00::5]", True),
+        ("https://[fd00::5]:8443", "[FD00::5]:8443", True),
+        ("https://[fd00::5]", "[fd00::6]", False),
+        ("https://hud.example.org:8443", "hud.example.org:8443", True),
+        ("https://HUD.example.org", "hud.example.org", True),
+        ("https://hud.example.org", "other.example.org", False),
+    ],
+)
+def test_an_exposed_service_answers_to_the_hosts_of_its_pages(
+    tiny: Lake, exposed_settings: Settings, origin: str, host: str, lets_in: bool
+) -> None:
+    runtime = Runtime(exposed_settings.model_copy(update={"lake": tiny.root, "origin": (origin,)}))
+    try:
+        if lets_in:
+            runtime.gate.check([host], [origin.lower()])
+            return
+        with pytest.raises(Problem, match="does not answer to that Host"):
+            runtime.gate.check([host], [])
+    finally:
+        runtime.close()
+
+
+@pytest.mark.parametrize("kind", ["none", "no certificate", "another key", "a locked key", "a folder"])
+def test_a_certificate_that_cannot_be_used_is_told_in_one_sentence(
+    certificate: tuple[Path, Path], tmp_path: Path, kind: str
+) -> None:
+    cert, key = certificate
+    other = tmp_path / "other.pem"
+    if kind == "none":
+        cert = key = tmp_path / "nothing.pem"
+    elif kind == "no certificate":
+        cert = other
+        cert.write_text("hello")
+    elif kind == "a folder":
+        key = tmp_path
+    else:
+        lock = ["-aes256", "-pass", "pass:secret"] if kind == "a locked key" else []
+        subprocess.run(
+            ["openssl", "genrsa", *lock, "-out", str(other), "2048"], check=True, capture_output=True
+        )
+        key = other
+    with pytest.raises(UsageError, match=r"cannot be used: .+; name a certificate chain") as refused:
+        load_settings(tls_cert=cert, tls_key=key).require_safe()
+    assert str(refused.value).startswith(f"--tls-cert {cert} and --tls-key {key}")
+    load_settings(tls_cert=certificate[0], tls_key=certificate[1]).require_safe()
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from data_eng.lake import Lake
 from data_eng.units import WINDOW_NS
 from serving import service_checks as checks
 from serving import wire
-from serving.hud_streaming import HudCache, HudStreamService
+from serving.hud_streaming import HudCache, HudStreamService, SurfaceRows
 from serving.ring_buffer import RingBuffer
 from tests.serving.conftest import DT, SYMBOL
 
@@ -78,8 +78,25 @@ def test_a_bootstrap_that_differs_is_found(cache: HudCache, tiny: Lake) -> None:
             frames = super().bootstrap_frames(*args, **options)
             return frames | {"snap": frames["snap"].slice(1)}
 
-    check = checks.check_bootstrap(Short(tiny), cache)
+    check = checks.check_bootstrap(Short(tiny), cache, tiny)
     assert (check.passed, check.failures) == (False, 1)
+
+
+def test_a_bootstrap_and_batches_that_are_wrong_in_the_same_way_are_found(
+    cache: HudCache, tiny: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert checks.check_bootstrap(HudStreamService(tiny), cache, tiny).passed
+    pieces = SurfaceRows._pieces
+
+    def without_bids(self: SurfaceRows, *args: Any, **options: Any) -> list[pa.RecordBatch]:
+        found = pieces(self, *args, **options)
+        if self.surface.id != "wall":
+            return found
+        return [batch.filter(pc.equal(batch["side"].cast(pa.string()), "A")) for batch in found]
+
+    monkeypatch.setattr(SurfaceRows, "_pieces", without_bids)
+    check = checks.check_bootstrap(HudStreamService(tiny), cache, tiny)
+    assert (check.passed, check.failures) == (False, 2), "the bootstrap and the batches"
 
 
 def test_a_ring_that_grows_or_drops_the_wrong_end_is_found(cache: HudCache) -> None:
@@ -93,9 +110,36 @@ def test_a_ring_that_grows_or_drops_the_wrong_end_is_found(cache: HudCache) -> N
                 super().append(window_end_ts_ns, item)
 
     steps = [(end, end) for end in cache.window_ids.tolist()]
+
+    def appending(ring: RingBuffer[int]) -> Any:
+        def append(end: int, item: int) -> RingBuffer[int]:
+            ring.append(end, item)
+            return ring
+
+        return append
+
     for ring in (Grows(10), Stuck(10)):
-        assert not checks._follow("ring", steps, checks._appending(ring)).passed
-    assert checks._follow("ring", steps, checks._appending(RingBuffer(10))).passed
+        assert not checks._follow("ring", steps, appending(ring)).passed
+    assert checks._follow("ring", steps, appending(RingBuffer(10))).passed
+
+
+def test_the_ring_of_the_check_really_drops(
+    cache: HudCache, tiny: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped = []
+    append = RingBuffer.append
+
+    def watched(self: RingBuffer[Any], window_end_ts_ns: int, item: Any) -> None:
+        before = len(self)
+        append(self, window_end_ts_ns, item)
+        dropped.append((self.capacity, before + 1 - len(self)))
+
+    monkeypatch.setattr(RingBuffer, "append", watched)
+    whole, half = checks.check_ring(tiny, cache)
+    assert whole.passed
+    assert half.passed
+    assert sum(count for capacity, count in dropped if capacity == 1_800) == 0
+    assert sum(count for capacity, count in dropped if capacity == 60) == 60
 
 
 def test_a_message_that_differs_from_the_lake_is_found(cache: HudCache, tiny: Lake) -> None:
@@ -107,6 +151,7 @@ def test_a_message_that_differs_from_the_lake_is_found(cache: HudCache, tiny: La
     other.messages.put((cache.epoch, "snap", 0), wrong, len(wrong))
     read_back, _ = checks.check_messages(other, tiny, 2)
     assert (read_back.passed, read_back.failures) == (False, 1)
+    assert f"snap {cache.ts_ns(0)}: the message differs" in read_back.offenders[0]
 
 
 def test_an_empty_answer_without_its_schema_is_found(cache: HudCache, tiny: Lake) -> None:
@@ -141,9 +186,32 @@ def test_a_short_plane_is_found(cache: HudCache) -> None:
     assert (check.passed, check.failures, check.looked_at) == (False, 9, 27)
 
 
-def test_live_checks_compare_with_the_lake_and_not_with_the_service(cache: HudCache, tiny: Lake) -> None:
-    shifted = replace(cache, messages=type(cache.messages)(1 << 20), calibration_id="another")
-    found = {check.name: check for check in checks.check_live(tiny, shifted, 2)}
+def test_live_checks_compare_with_the_lake_and_not_with_the_service(
+    cache: HudCache, tiny: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both clients, and the day that the checks have loaded, get the same wrong message."""
+    encode = HudCache.message
+
+    def shifted(self: HudCache, seq: int, surface: str) -> bytes:
+        if surface != "wall":
+            return encode(self, seq, surface)
+        rows = self.surfaces[surface]
+        end = self.ts_ns(seq)
+        tag = wire.WindowTag(
+            surface, self.epoch, seq, end, rows.surface.table.schema_hash, self.calibration_id
+        )
+        return wire.encode_window(rows.window(self.ts_ns(seq + 1), bare=True), tag)
+
+    monkeypatch.setattr(HudCache, "message", shifted)
+    found = {check.name: check for check in checks.check_live(tiny, cache, 2)}
     assert not found["live_round_trip"].passed
-    assert found["two_clients_get_the_same"].passed
-    assert np.array_equal(shifted.window_ids, cache.window_ids)
+    assert (found["two_clients_get_the_same"].passed, found["two_clients_get_the_same"].failures) == (
+        False,
+        2,
+    )
+
+
+def test_a_message_that_says_it_is_another_is_found(cache: HudCache, tiny: Lake) -> None:
+    other = replace(cache, messages=type(cache.messages)(1 << 20), calibration_id="another")
+    found = {check.name: check for check in checks.check_live(tiny, other, 2)}
+    assert not any(check.passed for check in found.values())

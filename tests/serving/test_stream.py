@@ -32,6 +32,7 @@ from tests.serving.streams import (
     next_window,
     same_bits,
     send,
+    stalled,
     until_end,
 )
 
@@ -332,6 +333,26 @@ def test_a_client_may_have_its_own_clock_where_shared_is_the_default(shared: str
     with connected(shared, clock="private", speed="max") as ws:
         assert next_text(ws)["clock"] == "private"
         assert len(until_end(ws)) == 120
+
+
+def test_requests_on_their_way_get_what_streams_left_of_the_time_to_stop(tiny: Lake) -> None:
+    """Both together get `stop_s`: a stream that takes nothing leaves next to nothing."""
+    settings = load_settings(lake=tiny.root, port=0, stop_s=1.0, send_buffer_bytes=8192)
+    left = []
+    for path in (None, "/v1/hud/stream?speed=max&surfaces=hud,wall,vacuum"):
+        local = LocalService(settings)
+        with local as url:
+            raw = stalled(url, path) if path else None
+            if raw is not None:
+                raw.recv(10)
+            local.stop()
+            assert local.service._server is not None
+            given = local.service._server.config.timeout_graceful_shutdown
+            assert given is not None
+            left.append(given)
+            if raw is not None:
+                raw.close()
+    assert left[1] < left[0] <= 1.0
 
 
 def test_when_the_service_stops_every_client_is_told_1001(tiny: Lake) -> None:

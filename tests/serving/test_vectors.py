@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -51,8 +52,25 @@ def test_the_page_names_every_message_code_parameter_and_vector() -> None:
         assert f"`{word}`" in text, f"docs/protocol.md does not name {word}"
 
 
-def test_the_page_names_every_setting_of_the_service() -> None:
+def test_the_table_of_settings_tells_every_setting_and_its_true_default() -> None:
     from serving.settings import Settings
 
-    missing = [name for name in Settings.model_fields if f"`{name}`" not in page()]
-    assert missing == []
+    table = page().split("| Setting | Default | Meaning |", 1)[1].split("\n\n", 1)[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\| .+ \|$", table, re.MULTILINE))
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    wanted = {name: "" if value in (None, ()) else str(value) for name, value in defaults.items()}
+    assert told == wanted | {"expose": "false"}
+
+
+def test_the_limits_in_the_text_are_those_of_the_settings() -> None:
+    from serving.settings import Settings
+
+    of = {name: field.default for name, field in Settings.model_fields.items()}
+    text = page()
+    assert f"more than {of['commands_per_s']} commands or pings a second" in text
+    assert f"a message over {of['command_bytes']} bytes" in text
+    assert f"a ping not answered in {of['ping_s']:.0f} s" in text
+    assert f"is cut after {of['linger_s']:.0f} s" in text
+    assert f"After {of['slow_client_s']:.0f} s over the limit" in text
+    assert of["mailbox_windows"] == 2
+    assert "mailbox of two windows" in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema
 import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from data_eng.schema import TABLES
-from serving import wire
+from serving import asyncapi, wire
 from serving.asyncapi import COMMANDS
 from serving.broadcast import frame_header
 from serving.transport import MAX, Transport
@@ -90,6 +91,39 @@ def test_a_stream_without_a_tag_is_no_message() -> None:
 )
 def test_commands_are_understood(text: str, command: wire.Command) -> None:
     assert wire.parse_command(text) == command
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ('{"type":"seek"}', "seek lacks the field ts_ns"),
+        ('{"type":"seek","ts":"1"}', 'seek lacks the field ts_ns and has a field it does not know: "ts"'),
+        ('{"type":"play","now":true}', 'play has a field it does not know: "now"'),
+        ("{}", "type is missing, expected one of play, pause, seek, speed, step"),
+        ('{"type":null}', "type is null, expected one of play, pause, seek, speed, step"),
+        ('{"type":5}', "type is 5, expected one of play, pause, seek, speed, step"),
+        ('{"type":"speed","x":true}', 'x is true, expected 0.1 to 1000 or "max"'),
+        (
+            '{"type":"step","windows":2147483649}',
+            "windows is 2147483649, expected an integer from -2147483648 to 2147483648 that is not 0",
+        ),
+    ],
+)
+def test_a_refusal_says_what_was_found_as_json_and_what_is_wanted(text: str, detail: str) -> None:
+    with pytest.raises(wire.CommandError) as refused:
+        wire.parse_command(text)
+    assert refused.value.detail == detail
+
+
+@pytest.mark.parametrize("windows", [2**31, -(2**31), 1, -1, 0, 2**31 + 1, -(2**31) - 1, 10**30])
+def test_the_bound_of_a_step_is_the_one_of_the_document(windows: int) -> None:
+    schema = asyncapi.message_schema("step", asyncapi.COMMANDS["step"])
+    described = jsonschema.Draft202012Validator(schema).is_valid({"type": "step", "windows": windows})
+    try:
+        found = wire.parse_command(wire.control("step", windows=windows)).value
+    except wire.CommandError:
+        found = None
+    assert described == (found == windows) == (0 < abs(windows) <= 2**31)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,8 @@ COMMANDS: Final = (
     '{"type":"seek","ts_ns":1767709800000000000}',
     '{"type":"speed","x":0}',
     '{"type":"step","windows":0}',
+    '{"type":"step","windows":2147483648}',
+    '{"type":"step","windows":2147483649}',
     '{"type":"rewind"}',
     '{"type":"play","now":true}',
     '{"type":"play","type":"pause"}',
