@@ -14,10 +14,14 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import pyarrow as pa
+
 from serving.hud_streaming import HudCache
 from serving.mailbox import Mailbox
 from serving.problems import Problem
+from serving.ring_buffer import RingBuffer
 from serving.runtime import Runtime
+from serving.surfaces import DEFAULT
 from serving.transport import Transport
 
 BINARY_FRAME: Final = 0x82
@@ -109,6 +113,8 @@ class Lane:
         now = self._runtime.clock.now_ns()
         cache, metrics = self._clock.cache, self._runtime.metrics
         metrics.shared_clock_seq.labels(cache.symbol, cache.dt).set(seq)
+        self._clock.pass_windows()
+        metrics.ring_windows.labels(cache.symbol, cache.dt).set(len(self._clock.ring))
         metrics.publish_lag_s.labels("shared").observe(max(now - due_ns, 0) / 1e9)
         written = 0
         for turn, subscriber in enumerate(list(self.subscribers), 1):
@@ -140,7 +146,10 @@ class Lane:
 
 
 class SharedClock:
-    """One transport and its subscribers, in lanes by the surfaces they asked for. Nobody steers it."""
+    """One transport and its subscribers, in lanes by the surfaces they asked for. Nobody steers it.
+
+    ring: the picture's rows of the last windows that the clock passed, slices of the loaded day (9.1).
+    """
 
     def __init__(self, runtime: Runtime, cache: HudCache, start: int) -> None:
         self.cache = cache
@@ -149,16 +158,23 @@ class SharedClock:
         self._transport = Transport(
             cache.windows, start, runtime.clock.now_ns(), speed=runtime.settings.shared_speed
         )
+        self.ring: RingBuffer[pa.RecordBatch] = RingBuffer(runtime.settings.ring_windows)
         self._lanes: dict[tuple[str, ...], Lane] = {}
         self._encoding: dict[tuple[int, str], asyncio.Task[list[bytes]]] = {}
 
     @property
     def transport(self) -> Transport:
         """The transport as it stands now; no lane that is late holds it up."""
-        now = self.runtime.clock.now_ns()
-        while self._transport.due(now) is not None:
-            self._transport.sent()
+        self.pass_windows()
         return self._transport
+
+    def pass_windows(self) -> None:
+        """Move to the present, and take every window on the way into the ring."""
+        now = self.runtime.clock.now_ns()
+        while (seq := self._transport.due(now)) is not None:
+            window_end = self.cache.ts_ns(seq)
+            self.ring.append(window_end, self.cache.surfaces[DEFAULT].window(window_end))
+            self._transport.sent()
 
     def join(self, subscriber: Subscriber) -> None:
         """Begin to give windows to a client: the next that its lane sends. Not after the end."""
@@ -228,6 +244,7 @@ class SharedClocks:
         if not clock.subscribers and self._clocks.get(key) is clock:
             del self._clocks[key]
             self._runtime.metrics.shared_clock_seq.labels(clock.cache.symbol, clock.cache.dt).set(0)
+            self._runtime.metrics.ring_windows.labels(clock.cache.symbol, clock.cache.dt).set(0)
 
 
 def frame_header(size: int) -> bytes:

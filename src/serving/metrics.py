@@ -33,6 +33,9 @@ class Metrics:
             buckets=_LAG_BUCKETS_S,
             registry=r,
         )
+        self.ring_windows = Gauge(
+            "spymaster_ring_windows", "Windows in the ring of a shared clock.", ["symbol", "dt"], registry=r
+        )
         self.shared_clock_seq = Gauge(
             "spymaster_shared_clock_seq",
             "Window that a shared clock sent last; 0 when nobody listens to one.",

@@ -200,3 +200,13 @@ def test_all_surfaces_of_a_shared_clock_are_those_of_the_private_one(tiny: Lake,
             found = until_end(ws)
     assert len(found) >= len(SURFACES)
     assert set(found) <= wanted
+
+
+def test_the_ring_of_a_clock_holds_what_it_passed(tiny: Lake, cache: HudCache) -> None:
+    settings = load_settings(lake=tiny.root, port=0, clock="shared", shared_speed=1000.0, ring_windows=50)
+    with LocalService(settings) as url:
+        with connected(url) as ws:
+            assert len(until_end(ws)) == cache.windows
+            told = httpx2.get(f"{url}/metrics", trust_env=False).text
+        assert f'spymaster_ring_windows{{dt="{cache.dt}",symbol="{cache.symbol}"}} 50.0' in told
+        assert f'spymaster_shared_clock_seq{{dt="{cache.dt}",symbol="{cache.symbol}"}} 119.0' in told

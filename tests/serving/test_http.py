@@ -305,7 +305,14 @@ def test_metrics_count_what_happened(http: httpx2.Client) -> None:
     http.get("/healthz")
     assert count() == before + 1
     text = http.get("/metrics").text
-    for name in ("clients", "windows_sent", "windows_dropped", "publish_lag_seconds", "shared_clock_seq"):
+    for name in (
+        "clients",
+        "windows_sent",
+        "windows_dropped",
+        "publish_lag_seconds",
+        "shared_clock_seq",
+        "ring_windows",
+    ):
         assert f"spymaster_{name}" in text
     assert 'spymaster_engine_counter{counter="records",dt="2026-01-06",symbol="ESH6"}' in text
 
