@@ -201,7 +201,7 @@ _CENTRE: Final = 6_950
 
 
 def p7_stage(rounds: int) -> Check:
-    """Bronze to the gamma tables against one thread that reads it, 650 options at the rate of a real chain."""
+    """Bronze to gamma tables against one thread that reads it, 650 options at the rate of a real chain."""
     bronze, tables = _chain_day()
 
     def batches() -> Any:

@@ -271,6 +271,8 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
     ends, spots, futures_mids int64[w]: window end ns, 1e-9 points, 0 = none.
     """
     rows = np.int64(0)
+    # which anchor; a plain number would compile everything below once for 0 and once for 1
+    by_spot, by_mid = np.int64(0), np.int64(1)
     n = e.right.shape[0]
     n_series = e.first.shape[0] - 1
     for w in range(ends.shape[0]):
@@ -305,8 +307,8 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
                 root = math.sqrt(years)
                 last_expiration = expiration
             strike = e.strike_int[option] / PRICES_PER_POINT
-            _set_forward(e.anchors, 0, g, forward, strike)
-            vol = _first_vol(e, mids, w, 0, g, strike, forward, discount, root)
+            _set_forward(e.anchors, by_spot, g, forward, strike)
+            vol = _first_vol(e, mids, w, by_spot, g, strike, forward, discount, root)
             if vol <= 0.0:
                 continue
             e.vol[w, g] = vol
@@ -346,8 +348,8 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
                 vol_mid = NO_VALUE
                 if left_ns > 0 and futures_mid > 0:
                     strike = e.strike_int[option] / PRICES_PER_POINT
-                    _set_forward(e.anchors, 1, g, middle, strike)
-                    vol_mid = _first_vol(e, mids, w, 1, g, strike, middle, discount, root)
+                    _set_forward(e.anchors, by_mid, g, middle, strike)
+                    vol_mid = _first_vol(e, mids, w, by_mid, g, strike, middle, discount, root)
             column = e.column[option]
             _quote_row(
                 e,

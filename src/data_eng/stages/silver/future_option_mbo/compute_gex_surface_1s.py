@@ -8,7 +8,7 @@ leave open is settled in decision 0003.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Final
@@ -264,14 +264,21 @@ def _run(context: StageContext) -> None:
     with ExitStack() as stack:
         writers = [stack.enter_context(context.writer(name)) for name in OUTPUTS]
 
-        def write(block: GexBlock) -> None:
-            for writer, rows in zip(writers, block, strict=True):
-                if rows.num_rows:
-                    writer.write(rows)
+        def write(place: int) -> Callable[[GexBlock], None]:
+            def rows_of(block: GexBlock) -> None:
+                if block[place].num_rows:
+                    writers[place].write(block[place])
 
-        with WriteBehind(write) as sink:
+            return rows_of
+
+        # encoding the tables is as much work as making them: each has a thread
+        with ExitStack() as threads:
+            sinks = [
+                threads.enter_context(WriteBehind(write(place), depth=1)) for place in range(len(writers))
+            ]
             for block in _blocks(context, chain, news, axis, report):
-                sink.put(block)
+                for sink in sinks:
+                    sink.put(block)
         fill_report(report, chain, news, axis)
         warnings = warnings_of(report)
         for line in warnings:
