@@ -23,7 +23,7 @@ in_files = Path(lake).is_dir() or len(sys.argv) > 2
 try:
     with Client(url) as client:
         ends = client.bootstrap()["window_end_ts_ns"].to_pylist()[-60:]
-        with client.live(surfaces=["wall"], start_ts_ns=ends[0], speed="max") as stream:
+        with client.live(surfaces=["wall"], clock="private", start_ts_ns=ends[0], speed="max") as stream:
             windows, day = list(stream), stream.hello
         stored = client.history("wall", start_ts_ns=ends[0] - 1, end_ts_ns=ends[-1])
     if in_files:  # plain Parquet, any tool reads it

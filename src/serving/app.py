@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ from serving.stream import Streams
 
 MAX_HEAD_BYTES: Final = 16 << 10
 BACKLOG: Final = 2048
+WORK_S: Final = 2
+"""what a thread at work is waited for beyond `stop_s`, before its request is cancelled"""
 MIN_STOP_S: Final = 0.1
 """what requests on their way are given at the end, when streams took all the time there was"""
 
@@ -87,15 +90,20 @@ class Service:
 
     async def _stop(self) -> None:
         assert self._server is not None
-        now = asyncio.get_running_loop().time
-        end_s = now() + self.settings.stop_s
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + self.settings.stop_s
         try:
             await self.streams.stop(self.settings.stop_s)
         finally:
-            # requests on their way get what the streams left of the time; uvicorn takes fractions too
-            left_s: Any = max(end_s - now(), MIN_STOP_S)
-            self._server.config.timeout_graceful_shutdown = left_s
+            # requests on their way get what the streams left of the time
+            loop.call_later(max(end_s - loop.time(), MIN_STOP_S), self._cut)
             self._server.should_exit = True
+
+    def _cut(self) -> None:
+        """Abort the connections that are left. Their handlers learn it as a lost client, and log nothing."""
+        assert self._server is not None
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
 
     def _config(self) -> uvicorn.Config:
         s = self.settings
@@ -115,6 +123,7 @@ class Service:
             server_header=False,
             proxy_headers=False,
             backlog=BACKLOG,
+            timeout_graceful_shutdown=math.ceil(s.stop_s) + WORK_S,
             ssl_certfile=s.tls_cert,
             ssl_keyfile=s.tls_key,
         )

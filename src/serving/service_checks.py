@@ -346,6 +346,7 @@ def _connect(url: str, cache: HudCache, speed: str) -> websockets.sync.client.Cl
     text = query(
         symbol=cache.symbol,
         dt=cache.dt,
+        clock="private",  # whatever the settings of this machine say
         start_ts_ns=cache.first_ts_ns,
         speed=speed,
         surfaces=",".join(LIVE),
