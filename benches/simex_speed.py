@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -79,10 +80,13 @@ def rounds(count: int, preset: str, **options: Any) -> list[dict[str, Any]]:
 
 
 def cold_demo() -> dict[str, float]:
-    """`spymaster demo` in a new process with an empty kernel cache -> seconds to the picture and in all."""
+    """`spymaster demo` in a new process with an empty kernel cache -> seconds to the picture and in all.
+
+    picture_s, all_s: wall; all_cpu_s: user and system time of the demo and of the children that compile.
+    """
     with tempfile.TemporaryDirectory(prefix="spymaster-cold-") as folder:
         command = [sys.executable, "-m", "spymaster.cli", "demo", "--no-serve", "--lake", f"{folder}/lake"]
-        begun = time.perf_counter()
+        begun, cpu_before = time.perf_counter(), _children_cpu_s()
         process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -97,7 +101,16 @@ def cold_demo() -> dict[str, float]:
                 picture_s = time.perf_counter() - begun
         if process.wait() != 0:
             raise SystemExit(f"spymaster demo ended with exit code {process.returncode}")
-        return {"picture_s": picture_s, "all_s": time.perf_counter() - begun}
+        return {
+            "picture_s": picture_s,
+            "all_s": time.perf_counter() - begun,
+            "all_cpu_s": _children_cpu_s() - cpu_before,
+        }
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def median(done: list[dict[str, Any]], key: str) -> float:
@@ -133,6 +146,7 @@ def main() -> int:
             ("demo to its picture, empty kernel cache, wall", f"{shown:.0f} s", "< 60 s", shown < PICTURE_S)
         )
         rows.append(("demo with all checks, wall", f"{demo['all_s']:.0f} s", "", True))
+        rows.append(("the same, CPU of all its processes", f"{demo['all_cpu_s']:.0f} s", "", True))
     load = os.getloadavg()[0]
     lines = ["| What | Value | Promise | Met |", "| --- | --- | --- | --- |"]
     lines += [

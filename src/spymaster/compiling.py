@@ -3,9 +3,9 @@
 A machine that has never run Spymaster compiles for three quarters of a minute of one core. numba cannot
 compile in two threads of a process, and an interrupt inside LLVM ends the process with a segmentation fault
 instead of a KeyboardInterrupt. So children compile (`kernel_compiler.worker`), as many as there are cores,
-and Ctrl-C ends them all at once. The parent goes on with what needs no kernel; where it calls one that a child
-still compiles, it waits for that module alone. What a child could not do is done, and complained about,
-where the kernel is used.
+and Ctrl-C ends them all at once. The parent goes on with what needs no kernel; where it calls one that a
+child still compiles, it waits for that module alone. What a child could not do is done, and complained
+about, where the kernel is used.
 """
 
 from __future__ import annotations
