@@ -1,4 +1,4 @@
-"""The options of a day in a lake are measured as they are: every record, and the tables of the stage itself."""
+"""The options of a day in a lake are measured as they are: every record, and the tables of the stage."""
 
 from __future__ import annotations
 
