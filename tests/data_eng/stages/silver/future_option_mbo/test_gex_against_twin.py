@@ -55,6 +55,13 @@ def test_one_record_at_a_time_gives_the_same_bytes(case: OptionCase) -> None:
     assert same_bytes(run_stage(case), run_stage(case, cuts=range(1, len(case.records))))
 
 
+@settings(max_examples=20)
+@given(cases, st.data())
+def test_threads_give_the_same_bytes(case: OptionCase, data: st.DataObject) -> None:
+    positions = data.draw(cuts(len(case.records)))
+    assert same_bytes(run_stage(case), run_stage(case, cuts=positions, windows_per_block=2, threads=True))
+
+
 @settings(max_examples=30)
 @given(cases, st.sampled_from([2, 4, 8]))
 def test_any_number_of_shards_gives_the_same_bytes(case: OptionCase, shards: int) -> None:
