@@ -485,7 +485,7 @@ def test_a_certificate_that_cannot_be_used_is_told_in_one_sentence(
     elif kind == "a folder":
         key = tmp_path
     else:
-        lock = ["-aes256", "-pass", "pass:secret"] if kind == "a locked key" else []
+        lock = ["-aes256", "-passout", "pass:secret"] if kind == "a locked key" else []
         subprocess.run(
             ["openssl", "genrsa", *lock, "-out", str(other), "2048"], check=True, capture_output=True
         )
