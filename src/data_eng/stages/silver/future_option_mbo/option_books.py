@@ -17,6 +17,7 @@ from data_eng.mbo import MBO_DTYPE, MboColumns
 
 FIRST_ORDERS: Final = 1 << 14
 AHEAD: Final = 64
+"""for so many records at a time the rows they need are asked for before the first is applied"""
 _SPARE: Final = 2
 """the order table has at least this many rows per living order when it is copied, so that copies stay rare"""
 _LINE_BYTES: Final = 64
