@@ -1,4 +1,5 @@
 /** Connects the rooms: store, session, panels, frames. Decides nothing. */
+import { openingSpan } from './model/follow';
 import { InvalidateLevel } from './model/invalidate';
 import { PageStore } from './model/page_store';
 import { Session } from './session';
@@ -12,21 +13,34 @@ import { PANELS } from './ui/panels';
 import { TransportBar } from './ui/transport_bar';
 import { HttpApi } from './wire/http';
 
+/** Seconds beyond the view: a pan finds something. */
+const SPARE_SECONDS = 60;
+/** A service that is slow to name its days shall not keep the page blank. */
+const PATIENCE_MS = 1000;
+
 const page = new URL(location.href);
 const store = new PageStore();
 const api = new HttpApi('');
 const opening = readBookmark(page);
 store.open(opening);
 
-// asked for before anything is built: the answer travels meanwhile
+/** Seconds that the view shows, or will show once it has a size: the heatmap takes seven tenths of a window's width. */
+function shownWindows(): number {
+  const { viewport: { widthPx, pxPerSecond }, settings: { roomSeconds } } = store.snapshot;
+  if (widthPx > 1) return widthPx / pxPerSecond - roomSeconds + SPARE_SECONDS;
+  return (opening.minutes ?? openingSpan(innerWidth * 0.7, innerHeight * 0.7).minutes) * 60 + SPARE_SECONDS;
+}
+
+// asked for before anything is built: the answer travels while the picture's shaders are compiled
 const session = new Session(store, api, {
   connect: (url) => new WebSocket(url),
   after: (ms, run) => window.setTimeout(run, ms),
   cancel: (timer) => window.clearTimeout(timer),
-}, opening, () => performance.now());
+}, opening, () => performance.now(), shownWindows);
 void session.run();
+await Promise.race([session.asked, new Promise((go) => setTimeout(go, PATIENCE_MS))]);
 
-const heatmap = new Heatmap(store, page.searchParams.get('renderer') === 'canvas2d');
+const heatmap = new Heatmap(store, page.searchParams.get('renderer'));
 const panels: readonly Panel[] = [heatmap, new TransportBar(), new Minimap(), ...PANELS];
 const frames = new Frames((level, nowMs) => {
   const more = store.animate(nowMs);

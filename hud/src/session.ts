@@ -2,6 +2,8 @@
  * One stay with the service: chooses the day, fetches the half hour, follows the stream, and carries the transport's
  * commands. The only place where wire and model meet.
  *
+ * The half hour comes in two parts: what the view shows, so that it is on screen soon, and then what is older.
+ *
  * Laws. 1 A seek to T shows the half hour that ends at T and goes on with T + 1 s, forwards and backwards alike.
  *         What is held already is shown at once; the half hour follows.
  *       2 The newest seek wins; older answers are thrown away.
@@ -18,7 +20,7 @@ import { windowEndNs, type WindowNo } from './units/time';
 import { ServiceError } from './wire/api';
 import { ArrowTable } from './wire/arrow';
 import type { CatalogDay, HttpApi } from './wire/http';
-import { windowRows } from './wire/hud_rows';
+import { windowBlock, windowRows } from './wire/hud_rows';
 import type { HelloMessage, ServerMessage } from './wire/messages';
 import { StreamClient, type StreamPorts } from './wire/stream';
 
@@ -26,6 +28,8 @@ import { StreamClient, type StreamPorts } from './wire/stream';
 const LEAST_LEFT = 300;
 /** Seeks of a drag on the mini-map: at most one half hour in this time. */
 const SEEK_EVERY_MS = 90;
+/** An older part of fewer windows than this is not worth a question of its own. */
+const LEAST_OLDER = 120;
 /** After steps back, the older seconds are filled in when the trader has paused for this long. */
 const REFILL_AFTER_MS = 350;
 
@@ -51,14 +55,21 @@ export class Session implements TransportActions {
   private renewed = false;
   private playing: boolean;
   private speed: number | 'max';
+  /** The history of the first picture is on its way, or will not be asked for. */
+  readonly asked: Promise<void>;
+  private onAsked: () => void = () => {};
+  private first: Promise<void> = Promise.resolve();
 
+  /** @param shownWindows seconds that the view shows: they are fetched first */
   constructor(
     private readonly store: PageStore,
     private readonly api: HttpApi,
     private readonly ports: StreamPorts,
     private readonly opening: Opening,
     private readonly nowMs: () => number,
+    private readonly shownWindows: () => number = () => HISTORY_WINDOWS,
   ) {
+    this.asked = new Promise((done) => { this.onAsked = done; });
     this.playing = opening.playing ?? true;
     this.speed = opening.speed ?? 1;
     store.connectTransport(this);
@@ -74,10 +85,13 @@ export class Session implements TransportActions {
       const wanted = this.opening.window ?? openingWindow(firstWindow, lastWindow);
       this.start = clamp(wanted, firstWindow, lastWindow);
       this.connect();
-      await this.load(this.start);
+      this.first = this.load(this.start);
+      this.onAsked();
+      await this.first;
     } catch (error) {
       this.store.fail(sentence(error));
     }
+    this.onAsked();
   }
 
   private async chooseDay(): Promise<CatalogDay> {
@@ -96,18 +110,23 @@ export class Session implements TransportActions {
 
   // ---- history
 
-  /** Fetch and show the half hour that ends at `end`; windows of the stream wait meanwhile. */
-  private async load(end: WindowNo): Promise<void> {
+  /** Fetch and show the half hour that ends at `end`, by default what the view shows first; windows of the stream wait meanwhile. */
+  private async load(end: WindowNo, inOnePiece = false): Promise<void> {
     this.loading?.abort();
     const mine = new AbortController();
     this.loading = mine;
     this.holding = true;
+    const oldest = Math.max(this.day!.firstWindow, end - HISTORY_WINDOWS + 1);
+    let from = Math.max(oldest, end - Math.ceil(this.shownWindows()));
+    if (inOnePiece || from - oldest < LEAST_OLDER) from = oldest;
     try {
-      const table = await this.api.bootstrap(windowEndNs(end), mine.signal);
+      const table = from === oldest
+        ? await this.api.bootstrap(windowEndNs(end), mine.signal)
+        : await this.api.pictures(windowEndNs((from - 1) as WindowNo), windowEndNs(end), mine.signal);
       const tick = await this.knownTick(mine.signal);
       if (mine.signal.aborted) return;
-      const rows = windowRows(table, tick);
-      this.store.loadHistory(rows);
+      this.store.loadBlock(windowBlock(table, tick));
+      if (from > oldest) void this.loadOlder(oldest, from, mine.signal);
       this.stream?.took(this.epoch, this.seqOf(end));
       this.store.setTransport({ seeking: null });
       this.store.setError(null);
@@ -118,6 +137,16 @@ export class Session implements TransportActions {
       this.store.setError(sentence(error));
     }
     this.release();
+  }
+
+  /** Windows [oldest, before), behind the picture; their lack does not stop it. */
+  private async loadOlder(oldest: number, before: number, signal: AbortSignal): Promise<void> {
+    try {
+      const table = await this.api.pictures(windowEndNs((oldest - 1) as WindowNo), windowEndNs((before - 1) as WindowNo), signal);
+      if (!signal.aborted) this.store.fillBlock(windowBlock(table, this.tick!));
+    } catch (error) {
+      if (!signal.aborted) this.store.setError(sentence(error));
+    }
   }
 
   /** The tick comes with the hello of the stream. */
@@ -216,12 +245,15 @@ export class Session implements TransportActions {
     await this.fetchAround();
   }
 
-  /** What lies around the picture; the page works without, and says what is missing. */
+  /** What lies around the picture, after it; the page works without, and says what is missing. */
   private async fetchAround(): Promise<void> {
     const tick = this.tick!;
+    await this.first.catch(() => {}); // whoever asked for it says so
+    const levels = this.api.levels(tick);
+    levels.catch(() => {}); // is awaited below, unless the day fails first
     try {
       this.store.setDay(await this.api.dayOverview(tick));
-      this.store.setLevels(await this.api.levels(tick));
+      this.store.setLevels(await levels);
     } catch (error) {
       this.store.setError(sentence(error));
     }
@@ -376,7 +408,7 @@ export class Session implements TransportActions {
     this.refillTimer = this.ports.after(REFILL_AFTER_MS, () => {
       this.refillTimer = null;
       const { history } = this.store;
-      if (!history.isEmpty && this.store.snapshot.transport.seeking === null) void this.load(history.head);
+      if (!history.isEmpty && this.store.snapshot.transport.seeking === null) void this.load(history.head, true);
     });
   }
   private refillTimer: number | null = null;

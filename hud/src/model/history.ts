@@ -45,6 +45,8 @@ export interface HistoryView {
   readonly version: number;
   /** Goes up when it changed otherwise than by later seconds: whatever was made from slots before is void. */
   readonly jumps: number;
+  /** Goes up when older seconds came in before those held: what was summed up over the half hour is void. */
+  readonly fills: number;
   /** Slot of a window held and present, else -1. */
   slotOf(window: WindowNo): number;
   /** Flag bits PRESENT, BOOK_VALID, WINDOW_VALID. */
@@ -83,6 +85,24 @@ export interface WindowRow {
   readonly planes: Readonly<Record<PlaneName, Uint8Array>>;
 }
 
+/** Windows in a row of a table, oldest first and rising: the columns of `WindowRow`, planes one after the other. */
+export interface WindowBlock {
+  readonly windows: Float64Array;
+  readonly bookValid: Uint8Array;
+  readonly windowValid: Uint8Array;
+  readonly phase: ArrayLike<number>;
+  readonly spot: Float64Array;
+  readonly bestBid: Float64Array;
+  readonly bestAsk: Float64Array;
+  readonly mid: Float64Array;
+  readonly buyQty: ArrayLike<number>;
+  readonly sellQty: ArrayLike<number>;
+  readonly scores: Readonly<Record<ScoreName, ArrayLike<number>>>;
+  readonly bands: Readonly<Record<BandComponentName, ArrayLike<number>>>;
+  /** 1201 bytes for each window. */
+  readonly planes: Readonly<Record<PlaneName, Uint8Array>>;
+}
+
 const column = (): Float64Array => new Float64Array(HISTORY_WINDOWS).fill(NO_TICKS);
 
 function perName<Name extends string, T>(names: readonly Name[], make: () => T): Record<Name, T> {
@@ -94,6 +114,7 @@ export class History implements HistoryView {
   oldest = Number.NaN as WindowNo;
   version = 0;
   jumps = 0;
+  fills = 0;
   readonly flags = new Uint8Array(HISTORY_WINDOWS);
   readonly phase = new Uint8Array(HISTORY_WINDOWS);
   readonly spot = column();
@@ -105,6 +126,10 @@ export class History implements HistoryView {
   readonly scores = perName(SCORES, () => new Float64Array(HISTORY_WINDOWS));
   readonly bands = perName(BAND_COMPONENTS, () => new Float32Array(HISTORY_WINDOWS));
   readonly planes = perName(PLANES, () => new Uint8Array(HISTORY_WINDOWS * HUD_ROWS));
+
+  constructor() {
+    this.planes.gex_imbalance_u8.fill(GEX_NEUTRAL);
+  }
 
   get isEmpty(): boolean {
     return Number.isNaN(this.head);
@@ -163,6 +188,33 @@ export class History implements HistoryView {
     this.jumps++;
   }
 
+  /** These windows, at most the newest 1800 of them, in place of whatever was held. */
+  load(block: WindowBlock): void {
+    const head = block.windows.at(-1);
+    if (head === undefined) return this.clear();
+    const from = firstFrom(block.windows, head - HISTORY_WINDOWS + 1);
+    const taken = new Set<number>();
+    for (let i = from; i < block.windows.length; i++) taken.add(History.slot(block.windows[i] as WindowNo));
+    for (let slot = 0; slot < HISTORY_WINDOWS; slot++) if (!taken.has(slot)) this.eraseSlot(slot);
+    this.writeBlock(block, from, block.windows.length);
+    this.head = head as WindowNo;
+    this.oldest = block.windows[from] as WindowNo;
+    this.version++;
+    this.jumps++;
+  }
+
+  /** Older windows, in front of those held; what is too old by now, or not older, is passed over. */
+  fill(block: WindowBlock): void {
+    if (this.isEmpty) return;
+    const from = firstFrom(block.windows, this.head - HISTORY_WINDOWS + 1);
+    const to = firstFrom(block.windows, this.oldest);
+    if (from >= to) return;
+    this.writeBlock(block, from, to);
+    this.oldest = block.windows[from] as WindowNo;
+    this.version++;
+    this.fills++;
+  }
+
   private erase(window: WindowNo): number {
     const slot = History.slot(window);
     this.eraseSlot(slot);
@@ -170,6 +222,7 @@ export class History implements HistoryView {
   }
 
   private eraseSlot(slot: number): void {
+    if (this.flags[slot] === 0) return; // is bare already
     this.flags[slot] = 0;
     this.phase[slot] = 0;
     this.spot[slot] = this.bestBid[slot] = this.bestAsk[slot] = this.mid[slot] = NO_TICKS;
@@ -195,4 +248,39 @@ export class History implements HistoryView {
     BAND_COMPONENTS.forEach((name, i) => { this.bands[name][slot] = row.bands[i] ?? 0; });
     for (const name of PLANES) this.planes[name].set(row.planes[name], slot * HUD_ROWS);
   }
+
+  /** Rows [from, to) of a block, each to its slot; neighbours are copied together. */
+  private writeBlock(block: WindowBlock, from: number, to: number): void {
+    for (let i = from; i < to;) {
+      const first = block.windows[i]!;
+      const slot = History.slot(first as WindowNo);
+      let count = 1;
+      while (i + count < to && slot + count < HISTORY_WINDOWS && block.windows[i + count] === first + count) count++;
+      this.writeRun(block, i, slot, count);
+      i += count;
+    }
+  }
+
+  private writeRun(block: WindowBlock, from: number, slot: number, count: number): void {
+    for (let k = 0; k < count; k++) {
+      this.flags[slot + k] = PRESENT | (block.bookValid[from + k] ? BOOK_VALID : 0) | (block.windowValid[from + k] ? WINDOW_VALID : 0);
+    }
+    const copy = (to: { [i: number]: number }, source: ArrayLike<number>): void => {
+      for (let k = 0; k < count; k++) to[slot + k] = source[from + k]!;
+    };
+    copy(this.phase, block.phase);
+    for (const name of ['spot', 'bestBid', 'bestAsk', 'mid', 'buyQty', 'sellQty'] as const) copy(this[name], block[name]);
+    for (const name of SCORES) copy(this.scores[name], block.scores[name]);
+    for (const name of BAND_COMPONENTS) copy(this.bands[name], block.bands[name]);
+    for (const name of PLANES) {
+      this.planes[name].set(block.planes[name].subarray(from * HUD_ROWS, (from + count) * HUD_ROWS), slot * HUD_ROWS);
+    }
+  }
+}
+
+/** Index of the first of rising numbers that is not below `least`. */
+function firstFrom(rising: Float64Array, least: number): number {
+  let i = 0;
+  while (i < rising.length && rising[i]! < least) i++;
+  return i;
 }

@@ -8,7 +8,7 @@ import {
   clampPriceScale, clampTimeScale, easeStep, leftOfHead, openingSpan, scaleOfHalfTicks, scaleOfMinutes, tidyScale, topOfCentre,
   wantedTop,
 } from './follow';
-import { History, type WindowRow } from './history';
+import { History, type WindowBlock, type WindowRow } from './history';
 import { InvalidateLevel } from './invalidate';
 import { DEFAULT_SETTINGS, type Layer, type Palette, type Settings } from './settings';
 import type {
@@ -107,6 +107,18 @@ export class PageStore implements Store {
     this.history.clear();
     for (const row of rows) this.history.push(row);
     this.arrived(rows.length, InvalidateLevel.Full);
+  }
+
+  /** The newest part of a half hour, in place of whatever was held. */
+  loadBlock(block: WindowBlock): void {
+    this.history.load(block);
+    this.arrived(block.windows.length, InvalidateLevel.Full);
+  }
+
+  /** The older part of it, behind what is shown. */
+  fillBlock(block: WindowBlock): void {
+    this.history.fill(block);
+    this.arrived(block.windows.length, InvalidateLevel.Light);
   }
 
   /** One second more. */

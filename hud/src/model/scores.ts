@@ -162,10 +162,14 @@ export const MEDIAN_EVERY_WINDOWS = 10;
 export class ScoreReader {
   private medians = new Map<string, number>();
   private mediansAt = Number.NaN;
+  private mediansOf = '';
 
   readingsAt(history: HistoryView, window: WindowNo): ScoreReadings {
     const age = window - this.mediansAt;
-    if (!(age >= 0 && age < MEDIAN_EVERY_WINDOWS)) {
+    // another half hour, or the older part of this one: other medians
+    const of = `${history.jumps} ${history.fills}`;
+    if (!(age >= 0 && age < MEDIAN_EVERY_WINDOWS) || of !== this.mediansOf) {
+      this.mediansOf = of;
       this.medians.clear();
       this.mediansAt = window;
     }

@@ -41,6 +41,11 @@ export interface FieldOpacity {
 
 export interface FieldRenderer {
   readonly kind: 'webgl2' | 'canvas2d';
+  /**
+   * Whether `draw` would not wait; ask until it is true.
+   * @throws Error when this renderer cannot be had after all
+   */
+  isReady(): boolean;
   /** Colours from `buildLut`. */
   setLut(lut: Uint8Array): void;
   /** Take over slots of the history that changed. */

@@ -7,17 +7,33 @@ import * as look from './look';
 import type { Rgb } from './look';
 import { Torus, wrap, type Rect } from './torus';
 
-/** What one pixel shows, pooled over its cells. */
-interface Sample {
-  core: number;
-  fog: number;
-  side: number;
-  fogSide: number;
-  vacuum: number;
-  gex: number;
-  imbalance: number;
-  hole: number;
+/** What the pixels of a row show, pooled over their cells; pixels of one cell share it. */
+class Samples {
+  core = new Uint8Array(0);
+  fog = new Uint8Array(0);
+  side = new Uint8Array(0);
+  fogSide = new Uint8Array(0);
+  gex = new Uint8Array(0);
+  imbalance = new Uint8Array(0);
+  hole = new Uint8Array(0);
+  /** Mean of the vacuum bytes, 0 .. 1. */
+  vacuum = new Float64Array(0);
+  /** 1 where the colour depends on the cell and on grid lines alone: neighbours of the same cell have the same. */
+  plain = new Uint8Array(0);
+  /** 1 where a column shows the same windows and grid lines as the one before. */
+  asBefore = new Uint8Array(0);
+
+  /** Room for so many columns. */
+  fit(width: number): void {
+    if (this.core.length >= width) return;
+    for (const name of ['core', 'fog', 'side', 'fogSide', 'gex', 'imbalance', 'hole', 'plain', 'asBefore'] as const) {
+      this[name] = new Uint8Array(width);
+    }
+    this.vacuum = new Float64Array(width);
+  }
 }
+
+const samples = new Samples();
 
 export class CanvasField implements FieldRenderer {
   readonly kind = 'canvas2d';
@@ -33,6 +49,10 @@ export class CanvasField implements FieldRenderer {
     const context = canvas.getContext('2d', { alpha: false });
     if (!context) throw new Error('the browser gives no 2d canvas; the picture cannot be drawn');
     this.context = context;
+  }
+
+  isReady(): boolean {
+    return true;
   }
 
   setLut(lut: Uint8Array): void {
@@ -87,23 +107,28 @@ export interface Strips {
   readonly rows: Int32Array;
 }
 
-/** Paint the pixels of a rectangle as RGBA, upper row first, into `out` (width x height x 4 bytes). No canvas needed. */
+/**
+ * Paint the pixels of a rectangle as RGBA, upper row first, into `out` (width x height x 4 bytes). No canvas needed.
+ *
+ * A cell is several pixels wide and high, so cells are pooled once per row of cells, and a pixel that looks like its
+ * neighbour is copied.
+ */
 export function paintField(
   out: Uint8ClampedArray, rect: Rect, strips: Strips, frame: Pick<FieldFrame, 'opacity' | 'warm'>, history: HistoryView,
   spots: Int32Array, lut: Uint8Array,
 ): void {
   const { widthPx, columns, rows } = strips;
   const { opacity } = frame;
-  const { planes } = history;
-  const core = planes.wall_core_u8;
-  const fog = planes.wall_fog_u8;
-  const vacuum = planes.vacuum_u8;
-  const gexAbs = planes.gex_abs_u8;
-  const gexImbalance = planes.gex_imbalance_u8;
-  const sides = planes.side_u8;
-  const holes = planes.hole_u8;
+  const holes = history.planes.hole_u8;
   const color: [number, number, number] = [0, 0, 0];
-  const s: Sample = { core: 0, fog: 0, side: 0, fogSide: 0, vacuum: 0, gex: 0, imbalance: GEX_NEUTRAL, hole: 0 };
+  const pixels = new Uint32Array(out.buffer, out.byteOffset, out.length >> 2);
+  const s = samples;
+  s.fit(rect.x1 - rect.x0);
+  for (let x = rect.x0; x < rect.x1; x++) {
+    const a = 4 * x;
+    s.asBefore[x - rect.x0] = x > rect.x0 && columns[a] === columns[a - 4] && columns[a + 1] === columns[a - 3]
+      && (columns[a + 2]! & COLUMN_LOOK) === (columns[a - 2]! & COLUMN_LOOK) ? 1 : 0;
+  }
 
   const mix = (r: number, g: number, b: number, a: number): void => {
     color[0] += (r - color[0]) * a;
@@ -122,6 +147,9 @@ export function paintField(
     return row < 0 || row >= HUD_ROWS ? 0 : holes[slot * HUD_ROWS + row]!;
   };
 
+  let sampledTick = Number.NaN;
+  let sampledTicks = 0;
+  let lookBefore = -1;
   for (let y = rect.y0; y < rect.y1; y++) {
     const tick0 = rows[4 * y]!;
     const ticks = rows[4 * y + 1]!;
@@ -129,7 +157,32 @@ export function paintField(
     const offY = rows[4 * y + 3]! & 0xffff;
     const cellH = rows[4 * y + 3]! >> 16;
     const rowPhase = (rowBits >> look.ROW_PHASE_SHIFT) & 15;
+    const down = rowBits & look.ROW_FIVE_POINTS ? look.GRID_FIVE : rowBits & look.ROW_POINT ? look.GRID_TICK : 0;
+    const isGap = cellH >= look.GAP_FROM && offY === cellH - 1;
+    const gap = isGap ? look.GAP_OPACITY : 1;
+    // what a plain pixel of this row depends on, besides its cell
+    const rowLook = (rowBits & (look.ROW_FIVE_POINTS | look.ROW_POINT)) * 2 + (isGap ? 1 : 0);
+    const fresh = tick0 !== sampledTick || ticks !== sampledTicks;
+    if (fresh) {
+      sampleRow(rect, columns, tick0, ticks, history, spots);
+      sampledTick = tick0;
+      sampledTicks = ticks;
+    }
+    const asAbove = !fresh && rowLook === lookBefore;
+    lookBefore = rowLook;
     for (let x = rect.x0; x < rect.x1; x++) {
+      const i = x - rect.x0;
+      const at = y * widthPx + x;
+      if (s.plain[i] === 1) {
+        if (asAbove) {
+          pixels[at] = pixels[at - widthPx]!;
+          continue;
+        }
+        if (s.asBefore[i] === 1) {
+          pixels[at] = pixels[at - 1]!;
+          continue;
+        }
+      }
       const slot0 = columns[4 * x]!;
       const windows = columns[4 * x + 1]!;
       const colBits = columns[4 * x + 2]!;
@@ -141,7 +194,6 @@ export function paintField(
 
       const ground = noData ? look.NO_DATA : look.BACKGROUND;
       color[0] = ground[0]; color[1] = ground[1]; color[2] = ground[2];
-      const down = rowBits & look.ROW_FIVE_POINTS ? look.GRID_FIVE : rowBits & look.ROW_POINT ? look.GRID_TICK : 0;
       const across = colBits & look.COL_LANDMARK ? look.GRID_LANDMARK
         : colBits & look.COL_FIVE_MINUTES ? look.GRID_FIVE_MINUTES : colBits & look.COL_MINUTE ? look.GRID_MINUTE : 0;
       mixRgb(look.GRID, Math.max(down, across) * opacity.grid);
@@ -149,50 +201,30 @@ export function paintField(
       if (noData) {
         if (hatched) mixRgb(look.HATCH, look.HATCH_NO_DATA);
       } else if (slot0 >= 0) {
-        s.core = s.fog = s.side = s.fogSide = s.vacuum = s.gex = s.hole = 0;
-        s.imbalance = GEX_NEUTRAL;
-        let cells = 0;
-        for (let k = 0; k < windows; k++) {
-          const slot = (slot0 + k) % HISTORY_WINDOWS;
-          const base = slot * HUD_ROWS;
-          for (let t = 0; t < ticks; t++) {
-            const row = tick0 + t - spots[slot]! + SPOT_ROW;
-            if (row < 0 || row >= HUD_ROWS) continue;
-            const i = base + row;
-            cells++;
-            const side = sides[i]!;
-            if (core[i]! > s.core) { s.core = core[i]!; s.side = side; }
-            if (fog[i]! > s.fog) { s.fog = fog[i]!; s.fogSide = side; }
-            s.vacuum += vacuum[i]!;
-            if (gexAbs[i]! > s.gex) { s.gex = gexAbs[i]!; s.imbalance = gexImbalance[i]!; }
-            if (holes[i]! > s.hole) s.hole = holes[i]!;
-          }
+        const [core, fog, gex, hole] = [s.core[i]!, s.fog[i]!, s.gex[i]!, s.hole[i]!];
+        if (gex > 0) {
+          const row = s.imbalance[i]! >= GEX_NEUTRAL ? look.LUT_CALL : look.LUT_PUT;
+          if (opacity.gammaBands > 0) mixLut(row, gex, opacity.gammaBands * look.GAMMA_BAND);
+          if (rowBits & look.ROW_CENTRE && (colPhase & 7) < 4) mixLut(row, gex, opacity.gamma);
         }
-        if (s.gex > 0) {
-          const row = s.imbalance >= GEX_NEUTRAL ? look.LUT_CALL : look.LUT_PUT;
-          if (opacity.gammaBands > 0) mixLut(row, s.gex, opacity.gammaBands * look.GAMMA_BAND);
-          if (rowBits & look.ROW_CENTRE && (colPhase & 7) < 4) mixLut(row, s.gex, opacity.gamma);
-        }
-        const gap = cellH >= look.GAP_FROM && offY === cellH - 1 ? look.GAP_OPACITY : 1;
-        if (s.fog > 0) {
+        if (fog > 0) {
           const weave = (colPhase + rowPhase) & 1 ? look.FOG_WEAVE : 1;
-          mixLut(s.fogSide === SIDE_ASK ? look.LUT_ASK_FOG : look.LUT_BID_FOG, s.fog, opacity.fog * weave * gap);
+          mixLut(s.fogSide[i] === SIDE_ASK ? look.LUT_ASK_FOG : look.LUT_BID_FOG, fog, opacity.fog * weave * gap);
         }
-        if (s.core > 0) mixLut(s.side === SIDE_ASK ? look.LUT_ASK : look.LUT_BID, s.core, opacity.walls * gap);
-        if (s.vacuum > 0 && opacity.erosion > 0) {
-          const strength = s.vacuum / (255 * cells);
+        if (core > 0) mixLut(s.side[i] === SIDE_ASK ? look.LUT_ASK : look.LUT_BID, core, opacity.walls * gap);
+        if (s.vacuum[i]! > 0 && opacity.erosion > 0) {
           const height = cellH < 3 ? cellH : Math.ceil(cellH * look.NOTCH_SHARE);
-          const ask = (s.core > 0 ? s.side : s.fogSide) === SIDE_ASK;
+          const ask = (core > 0 ? s.side[i] : s.fogSide[i]) === SIDE_ASK;
           if (ask ? offY >= cellH - height : offY < height) {
             const light = luma() / (frame.warm[0] * look.LUMA[0] + frame.warm[1] * look.LUMA[1] + frame.warm[2] * look.LUMA[2]);
-            const share = strength ** look.NOTCH_POWER * opacity.erosion;
+            const share = s.vacuum[i]! ** look.NOTCH_POWER * opacity.erosion;
             mix(
               Math.min(255, frame.warm[0] * light), Math.min(255, frame.warm[1] * light),
               Math.min(255, frame.warm[2] * light), share,
             );
           }
         }
-        if (s.hole > 0 && opacity.holes > 0) {
+        if (hole > 0 && opacity.holes > 0) {
           let line = look.HOLE_SMALL;
           if (ticks === 1 && cellH >= 3) {
             const edge = (offY === 0 && holeAt(slot0, tick0 + 1) === 0) || (offY === cellH - 1 && holeAt(slot0, tick0 - 1) === 0)
@@ -208,8 +240,60 @@ export function paintField(
           if (hatched) mixRgb(look.HATCH, look.HATCH_MIX);
         }
       }
-      const at = (y * widthPx + x) * 4;
-      out[at] = color[0]; out[at + 1] = color[1]; out[at + 2] = color[2]; out[at + 3] = 255;
+      const byte = at * 4;
+      out[byte] = color[0]; out[byte + 1] = color[1]; out[byte + 2] = color[2]; out[byte + 3] = 255;
     }
+  }
+}
+
+/** Bits of a column that a plain pixel depends on. */
+const COLUMN_LOOK = (1 << look.COL_PHASE_SHIFT) - 1;
+
+/** Pools the cells of one row of pixels into `samples`; a column of the same windows as the one before takes over its values. */
+function sampleRow(
+  rect: Rect, columns: Int32Array, tick0: number, ticks: number, history: HistoryView, spots: Int32Array,
+): void {
+  const { planes } = history;
+  const core = planes.wall_core_u8;
+  const fog = planes.wall_fog_u8;
+  const vacuum = planes.vacuum_u8;
+  const gexAbs = planes.gex_abs_u8;
+  const gexImbalance = planes.gex_imbalance_u8;
+  const sides = planes.side_u8;
+  const holes = planes.hole_u8;
+  const s = samples;
+  for (let x = rect.x0; x < rect.x1; x++) {
+    const at = x - rect.x0;
+    if (s.asBefore[at] === 1) {
+      s.core[at] = s.core[at - 1]!; s.fog[at] = s.fog[at - 1]!; s.side[at] = s.side[at - 1]!; s.fogSide[at] = s.fogSide[at - 1]!;
+      s.gex[at] = s.gex[at - 1]!; s.imbalance[at] = s.imbalance[at - 1]!; s.hole[at] = s.hole[at - 1]!;
+      s.vacuum[at] = s.vacuum[at - 1]!; s.plain[at] = s.plain[at - 1]!;
+      continue;
+    }
+    const slot0 = columns[4 * x]!;
+    const windows = columns[4 * x + 1]!;
+    const bits = columns[4 * x + 2]!;
+    let [c, f, side, fogSide, v, g, imbalance, hole, cells] = [0, 0, 0, 0, 0, 0, GEX_NEUTRAL as number, 0, 0];
+    const shows = slot0 >= 0 && (bits & look.COL_NO_DATA) === 0;
+    for (let k = 0; shows && k < windows; k++) {
+      const slot = (slot0 + k) % HISTORY_WINDOWS;
+      const row0 = tick0 - spots[slot]! + SPOT_ROW;
+      const from = Math.max(0, row0);
+      const to = Math.min(HUD_ROWS, row0 + ticks);
+      const base = slot * HUD_ROWS;
+      for (let i = base + from; i < base + to; i++) {
+        cells++;
+        if (core[i]! > c) { c = core[i]!; side = sides[i]!; }
+        if (fog[i]! > f) { f = fog[i]!; fogSide = sides[i]!; }
+        v += vacuum[i]!;
+        if (gexAbs[i]! > g) { g = gexAbs[i]!; imbalance = gexImbalance[i]!; }
+        if (holes[i]! > hole) hole = holes[i]!;
+      }
+    }
+    s.core[at] = c; s.fog[at] = f; s.side[at] = side; s.fogSide[at] = fogSide;
+    s.gex[at] = g; s.imbalance[at] = imbalance; s.hole[at] = hole;
+    s.vacuum[at] = v > 0 ? v / (255 * cells) : 0;
+    const patterned = f > 0 || g > 0 || v > 0 || hole > 0 || (bits & (look.COL_NO_DATA | look.COL_INVALID)) !== 0;
+    s.plain[at] = patterned ? 0 : 1;
   }
 }

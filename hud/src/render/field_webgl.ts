@@ -3,7 +3,7 @@
  * of texels, uploaded as it arrives and never moved (design 7). Painted pixels are kept in a texture (torus.ts), so
  * that a second more costs a few columns.
  */
-import { HISTORY_WINDOWS, type HistoryView } from '../model/history';
+import { HISTORY_WINDOWS, PRESENT, type HistoryView } from '../model/history';
 import { GEX_NEUTRAL, HUD_ROWS, SIDE_ASK, SPOT_ROW } from '../model/planes';
 import { FIELD_PLANES, spotTick, type FieldFrame, type FieldPlane, type FieldRenderer } from './field';
 import * as look from './look';
@@ -41,14 +41,26 @@ export class WebGlField implements FieldRenderer {
   private lutBytes: Uint8Array | null = null;
   private history: HistoryView | null = null;
   private lastFrame: FieldFrame | null = null;
+  private linked = false;
+  private samplers: readonly string[] = [];
+  private readonly parallel: { readonly COMPLETION_STATUS_KHR: number } | null;
 
-  /** @throws Error when there is no WebGL2 or the shader does not compile. */
-  constructor(private readonly canvas: HTMLCanvasElement) {
+  /**
+   * @param software take a WebGL2 without a GPU too: it is several times slower than the Canvas2D twin
+   * @throws Error when there is no WebGL2. Whether the shaders compile is known later, see `isReady`.
+   */
+  constructor(private readonly canvas: HTMLCanvasElement, software = false) {
     const gl = canvas.getContext('webgl2', {
-      alpha: false, antialias: false, depth: false, stencil: false, preserveDrawingBuffer: false,
+      alpha: false, antialias: false, depth: false, stencil: false, preserveDrawingBuffer: false, failIfMajorPerformanceCaveat: !software,
     });
-    if (!gl) throw new Error('the browser gives no WebGL2');
+    if (!gl) throw new Error(software ? 'the browser gives no WebGL2' : 'the browser gives no WebGL2 on a GPU');
+    const device = software ? null : softwareDevice(gl);
+    if (device !== null) {
+      gl.getExtension('WEBGL_lose_context')?.loseContext();
+      throw new Error(`WebGL2 is drawn in software here (${device})`);
+    }
     this.gl = gl;
+    this.parallel = gl.getExtension('KHR_parallel_shader_compile') as { COMPLETION_STATUS_KHR: number } | null;
     this.build();
     canvas.addEventListener('webglcontextlost', (event) => event.preventDefault());
     canvas.addEventListener('webglcontextrestored', () => {
@@ -61,21 +73,22 @@ export class WebGlField implements FieldRenderer {
 
   private build(): void {
     const { gl } = this;
-    this.program = link(gl, vertexSource, `#version 300 es\n${shaderDefines()}\n${fragmentSource}`);
-    this.unroll = link(gl, vertexSource, unrollSource);
+    // compiled beside the rest of the page's start: nothing asks how far it is before `isReady`
+    this.linked = false;
+    this.program = startProgram(gl, vertexSource, `#version 300 es\n${shaderDefines()}\n${fragmentSource}`);
+    this.unroll = startProgram(gl, vertexSource, unrollSource);
     this.torus.invalidate();
-    gl.useProgram(this.program);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     gl.pixelStorei(gl.PACK_ALIGNMENT, 1);
     this.uniforms.clear();
-    let unit = 0;
+    const names: string[] = [];
     const texture = (name: string): WebGLTexture => {
       const made = gl.createTexture();
-      gl.activeTexture(gl.TEXTURE0 + unit);
+      gl.activeTexture(gl.TEXTURE0 + names.length);
       gl.bindTexture(gl.TEXTURE_2D, made);
       for (const edge of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, edge, gl.CLAMP_TO_EDGE);
       for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, filter, gl.NEAREST);
-      gl.uniform1i(this.uniform(name), unit++);
+      names.push(name);
       return made;
     };
     for (const plane of FIELD_PLANES) {
@@ -93,8 +106,29 @@ export class WebGlField implements FieldRenderer {
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.target);
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, this.painted, 0);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    this.samplers = names;
+  }
+
+  isReady(): boolean {
+    if (this.linked) return true;
+    const { gl, parallel } = this;
+    const compiling = (program: WebGLProgram): boolean => (
+      parallel !== null && gl.getProgramParameter(program, parallel.COMPLETION_STATUS_KHR) === false
+    );
+    if (gl.isContextLost() || compiling(this.program) || compiling(this.unroll)) return false;
+    this.finish();
+    return true;
+  }
+
+  /** Waits for the programs and connects their textures. @throws Error when a shader does not compile or link */
+  private finish(): void {
+    const { gl } = this;
+    for (const program of [this.program, this.unroll]) demandLinked(gl, program);
+    gl.useProgram(this.program);
+    this.samplers.forEach((name, unit) => gl.uniform1i(this.uniform(name), unit));
     gl.useProgram(this.unroll);
-    gl.uniform1i(gl.getUniformLocation(this.unroll, 'painted'), unit - 1);
+    gl.uniform1i(this.uniform('painted', this.unroll), this.samplers.indexOf('painted'));
+    this.linked = true;
   }
 
   private uniform(name: string, program = this.program): WebGLUniformLocation | null {
@@ -121,14 +155,17 @@ export class WebGlField implements FieldRenderer {
     const { gl } = this;
     this.history = history;
     this.torus.changed(slots);
-    const runs = slots === 'all' ? [{ first: 0, count: HISTORY_WINDOWS }] : runsOf(slots);
-    for (const { first, count } of runs) {
+    // an absent slot has no spot, so that the shader never reads its planes
+    const all = slots === 'all' ? Array.from(history.flags.keys()) : slots;
+    for (const { first, count } of runsOf(all.filter((slot) => (history.flags[slot]! & PRESENT) !== 0))) {
       FIELD_PLANES.forEach((plane, unit) => {
         this.bind(this.planes.get(plane)!, unit);
         gl.texSubImage2D(
           gl.TEXTURE_2D, 0, 0, first, HUD_ROWS, count, gl.RED, gl.UNSIGNED_BYTE, history.planes[plane], first * HUD_ROWS,
         );
       });
+    }
+    for (const { first, count } of runsOf(all)) {
       const ticks = Int32Array.from({ length: count }, (_, k) => spotTick(history, first + k, look.NO_SPOT));
       this.bind(this.spots, FIELD_PLANES.length);
       gl.texSubImage2D(gl.TEXTURE_2D, 0, first, 0, count, 1, gl.RED_INTEGER, gl.INT, ticks);
@@ -140,6 +177,7 @@ export class WebGlField implements FieldRenderer {
     const { widthPx, heightPx } = frame;
     this.lastFrame = frame;
     if (gl.isContextLost()) return;
+    if (!this.linked) this.finish();
     if (canvas.width !== widthPx || canvas.height !== heightPx || torus.widthPx === 0) {
       canvas.width = widthPx;
       canvas.height = heightPx;
@@ -225,20 +263,32 @@ export function runsOf(slots: readonly number[]): { first: number; count: number
   return runs;
 }
 
-function link(gl: WebGL2RenderingContext, vertex: string, fragment: string): WebGLProgram {
+/** Name of the device when it is no GPU: not every browser counts that as a performance caveat. Null for a GPU, and where nobody says. */
+function softwareDevice(gl: WebGL2RenderingContext): string | null {
+  const info = gl.getExtension('WEBGL_debug_renderer_info');
+  const device = String(gl.getParameter(info === null ? gl.RENDERER : info.UNMASKED_RENDERER_WEBGL));
+  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(device) ? device : null;
+}
+
+/** Compiles and links without waiting; `demandLinked` asks how it went. */
+function startProgram(gl: WebGL2RenderingContext, vertex: string, fragment: string): WebGLProgram {
   const program = gl.createProgram();
   for (const [type, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]] as const) {
     const shader = gl.createShader(type)!;
     gl.shaderSource(shader, source);
     gl.compileShader(shader);
-    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) {
-      throw new Error(`the picture's shader does not compile: ${gl.getShaderInfoLog(shader)}`);
-    }
     gl.attachShader(program, shader);
   }
   gl.linkProgram(program);
-  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) {
-    throw new Error(`the picture's shader does not link: ${gl.getProgramInfoLog(program)}`);
-  }
   return program;
+}
+
+function demandLinked(gl: WebGL2RenderingContext, program: WebGLProgram): void {
+  if (gl.getProgramParameter(program, gl.LINK_STATUS)) return;
+  for (const shader of gl.getAttachedShaders(program) ?? []) {
+    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) {
+      throw new Error(`the picture's shader does not compile: ${gl.getShaderInfoLog(shader)}`);
+    }
+  }
+  throw new Error(`the picture's shader does not link: ${gl.getProgramInfoLog(program)}`);
 }

@@ -40,13 +40,15 @@ export function visibleWindows(view: ViewportView, history: HistoryView): Window
 
 /** Dots by colour and radius, painted once and then copied: a busy half hour has thousands. */
 class DotSprites {
-  private readonly sprites = new Map<string, HTMLCanvasElement>();
+  private readonly sprites = new Map<Rgb, HTMLCanvasElement[]>();
 
   get(color: Rgb, radiusPx: number): HTMLCanvasElement {
-    const radius = Math.max(0.5, Math.round(radiusPx * 2) / 2);
-    const key = `${color.join()}/${radius}`;
-    let sprite = this.sprites.get(key);
+    const halves = Math.max(1, Math.round(radiusPx * 2));
+    let ofColor = this.sprites.get(color);
+    if (!ofColor) this.sprites.set(color, ofColor = []);
+    let sprite = ofColor[halves];
     if (!sprite) {
+      const radius = halves / 2;
       sprite = document.createElement('canvas');
       sprite.width = sprite.height = Math.ceil(radius * 2) + 4;
       const context = sprite.getContext('2d')!;
@@ -61,7 +63,7 @@ class DotSprites {
         context.strokeStyle = css([8, 12, 16], 0.6);
         context.stroke();
       }
-      this.sprites.set(key, sprite);
+      ofColor[halves] = sprite;
     }
     return sprite;
   }

@@ -55,7 +55,7 @@ export function badgeStates(snapshot: Snapshot, refusal: string | null, lostSeco
     connection: connectionBadge(snapshot, lostSeconds),
     gaps: connection.gapCount > 0 ? { text: `${connection.gapCount} gap${connection.gapCount === 1 ? '' : 's'}, ${lotsText(connection.windowsDropped)} s`, tone: 'warn', title: 'Seconds the service did not send because this page was too slow; they are shown as missing.' } : null,
     clock: transport.clock === 'shared' ? { text: 'shared clock', tone: 'calm', title: 'Everybody sees the same second; the transport is not yours.' } : null,
-    renderer: renderer === 'canvas2d' ? { text: 'no WebGL', tone: 'warn', title: 'This browser gives no WebGL2: the picture is drawn by the slower Canvas2D renderer, with the same pixels.' } : null,
+    renderer: renderer === 'canvas2d' ? { text: 'no GPU', tone: 'calm', title: 'This browser gives no WebGL2 on a GPU: the picture is drawn by the Canvas2D renderer, with the same pixels.' } : null,
     numbers: refusal !== null ? { text: 'numbers missing', tone: 'warn', title: refusal } : null,
   };
 }

@@ -14,6 +14,8 @@ import type { Panel, PanelContext } from './panel';
 /** One notch of the wheel, and the least distance of a drag in CSS pixels. */
 const WHEEL_ZOOM = 1.2;
 const DRAG_FROM = 3;
+/** Shaders that still compile are asked for again after this. */
+const ASK_EVERY_MS = 8;
 
 export class Heatmap implements Panel {
   readonly id = 'heatmap';
@@ -27,9 +29,14 @@ export class Heatmap implements Panel {
   private uploadedVersion = -1;
   private uploadedJumps = -1;
   private uploadedHead = Number.NaN;
+  private uploadedOldest = Number.NaN;
+  private asking = 0;
 
-  /** @param forceCanvas use the Canvas2D renderer although there is WebGL2 (`?renderer=canvas2d`) */
-  constructor(private readonly store: PageStore, private readonly forceCanvas: boolean) {}
+  /**
+   * @param wanted `canvas2d` uses the Canvas2D renderer although there is a GPU, `webgl2` takes WebGL2 without one too
+   *   (`?renderer=`); null: WebGL2 on a GPU, else Canvas2D
+   */
+  constructor(private readonly store: PageStore, private readonly wanted: string | null) {}
 
   /** The renderer, for tests and for saving a picture. */
   get renderer(): FieldRenderer {
@@ -56,10 +63,10 @@ export class Heatmap implements Panel {
   }
 
   private makeField(host: HTMLElement): FieldRenderer {
-    if (!this.forceCanvas) {
+    if (this.wanted !== 'canvas2d') {
       const canvas = addCanvas(host, 'heatmap-field');
       try {
-        return new WebGlField(canvas);
+        return new WebGlField(canvas, this.wanted === 'webgl2');
       } catch (error) {
         console.info(`drawing with Canvas2D: ${String(error)}`);
         canvas.remove(); // a canvas that once was asked for WebGL gives no 2d context
@@ -78,12 +85,35 @@ export class Heatmap implements Panel {
       this.store.resize(Math.round(state.viewport.widthPx * zoom), Math.round(state.viewport.heightPx * zoom), dpr);
       return;
     }
+    if (!this.isFieldReady()) return;
     this.fit(state);
     if (level >= InvalidateLevel.Light && this.hasChanged(state)) {
       const jumped = this.drawField(state);
       this.overlay.draw(this.over, state, jumped);
     }
     this.overlay.drawCursor(this.cursor, state);
+  }
+
+  /** Whether the field can be drawn now; else it is asked again soon. A field that fails late makes room for the other. */
+  private isFieldReady(): boolean {
+    try {
+      if (this.field.isReady()) return true;
+    } catch (error) {
+      console.info(`drawing with Canvas2D: ${String(error)}`);
+      const canvas = document.createElement('canvas');
+      canvas.className = 'heatmap-field';
+      document.querySelector('.heatmap-field')!.replaceWith(canvas);
+      this.field = new CanvasField(canvas);
+      this.store.setRenderer(this.field.kind);
+      return true;
+    }
+    if (this.asking === 0) {
+      this.asking = window.setTimeout(() => {
+        this.asking = 0;
+        this.context.redraw(InvalidateLevel.Full);
+      }, ASK_EVERY_MS);
+    }
+    return false;
   }
 
   /** Whether the picture differs from the one painted: panels ask for frames too when their numbers arrive. */
@@ -119,7 +149,7 @@ export class Heatmap implements Panel {
     return jumped;
   }
 
-  /** Upload what arrived since the last frame: seconds one by one, or everything after a jump; returns which. */
+  /** Upload what arrived since the last frame: seconds one by one, or everything after a jump; whether more than later seconds came. */
   private uploadChanged(state: Snapshot): boolean {
     const { history } = state;
     if (history.version === this.uploadedVersion) return false;
@@ -127,6 +157,7 @@ export class Heatmap implements Panel {
     const later = history.jumps === this.uploadedJumps && seconds < HISTORY_WINDOWS / 2;
     if (later) {
       const slots: number[] = [];
+      for (let w = history.oldest; w < this.uploadedOldest; w++) slots.push(w % HISTORY_WINDOWS);
       for (let w = this.uploadedHead + 1; w <= history.head; w++) slots.push(w % HISTORY_WINDOWS);
       this.field.upload(history, slots);
     } else {
@@ -135,7 +166,9 @@ export class Heatmap implements Panel {
     this.uploadedVersion = history.version;
     this.uploadedJumps = history.jumps;
     this.uploadedHead = history.head;
-    return !later;
+    const filled = history.oldest < this.uploadedOldest;
+    this.uploadedOldest = history.oldest;
+    return !later || filled;
   }
 
   // ---- pointer

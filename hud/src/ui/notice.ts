@@ -18,14 +18,14 @@ export const noticePanel: Panel = {
   id: 'notice',
   mount(host, context) {
     page = context;
-    loading = el('div', { class: 'loading', role: 'status' }, 'Loading the last half hour…');
+    loading = host.querySelector('.loading')!; // stands in index.html: the page says it before its script is here
     errorText = el('span', {});
     error = el('div', { class: 'sentence bad', role: 'alert', hidden: true }, errorText,
       el('button', { type: 'button', onclick: () => location.reload() }, 'Reload'));
     noticeText = el('span', {});
     notice = el('div', { class: 'sentence', role: 'status', hidden: true }, noticeText,
       el('button', { type: 'button', 'aria-label': 'Close this message', onclick: () => page.store.actions.setNotice(null) }, '×'));
-    host.append(loading, error, notice);
+    host.append(error, notice);
   },
   draw(level) {
     if (level < InvalidateLevel.Light) return;

@@ -28,6 +28,11 @@ export class ArrowTable implements SurfaceTable {
 
   numbers(name: string): Float64Array {
     const column = this.column(name);
+    const values: unknown = column.nullCount === 0 && this.rows > 0 ? column.toArray() : null;
+    if (values instanceof Float64Array) return values;
+    if (ArrayBuffer.isView(values) && !(values instanceof BigInt64Array) && !(values instanceof BigUint64Array)) {
+      return new Float64Array(values as Float32Array);
+    }
     const out = new Float64Array(this.rows);
     let i = 0;
     for (const value of column) {
@@ -71,6 +76,22 @@ export class ArrowTable implements SurfaceTable {
     const value: unknown = this.column(name).at(row);
     if (!(value instanceof Uint8Array)) throw this.kind(name, typeof value, 'bytes of fixed size');
     return value;
+  }
+
+  /** FixedSizeBinary: the bytes of all rows, one after the other; a view of the answer where it lies in one piece. */
+  allBytes(name: string): { readonly bytes: Uint8Array; readonly width: number } {
+    const { data, type } = this.column(name);
+    const width = (type as { stride?: number }).stride;
+    const parts = data.map((batch) => batch.values as unknown);
+    if (width === undefined || !parts.every((part) => part instanceof Uint8Array)) throw this.kind(name, String(type.typeId), 'bytes of fixed size');
+    if (parts.length === 1) return { bytes: parts[0] as Uint8Array, width };
+    const bytes = new Uint8Array(this.rows * width);
+    let at = 0;
+    for (const part of parts as Uint8Array[]) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return { bytes, width };
   }
 
   private column(name: string): Column<unknown> {

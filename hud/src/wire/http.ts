@@ -48,6 +48,11 @@ export class HttpApi implements HudApi {
     return this.arrow('/v1/hud/bootstrap', { end_ts_ns: endNs }, 'the half hour of history', signal);
   }
 
+  /** The hud rows with start < window_end <= end, at most 1800 of them. */
+  async pictures(startNs: TsNs, endNs: TsNs, signal?: AbortSignal): Promise<ArrowTable> {
+    return this.arrow('/v1/surfaces/hud', { start_ts_ns: startNs, end_ts_ns: endNs }, 'the older part of the half hour', signal);
+  }
+
   async surface(surface: Surface, startNs: TsNs, endNs: TsNs, signal?: AbortSignal): Promise<SurfaceTable> {
     return this.arrow(`/v1/surfaces/${surface}`, { start_ts_ns: startNs, end_ts_ns: endNs }, `surface ${surface}`, signal);
   }
