@@ -10,13 +10,13 @@
  *       3 A reconnect goes on where it stopped. If the service serves other data by then (another epoch), the page
  *         starts afresh at the same second and says so.
  */
-import { HISTORY_WINDOWS } from './model/history';
+import { HISTORY_WINDOWS, PHASE_OPEN, PHASES } from './model/history';
 import type { WindowRow } from './model/history';
 import type { PageStore } from './model/page_store';
-import type { Opening, Source } from './model/snapshot';
+import type { DayOverview, Opening, Source } from './model/snapshot';
 import type { TransportActions } from './model/store';
 import { tickOf, type Tick } from './units/price';
-import { windowEndNs, type WindowNo } from './units/time';
+import { newYorkTime, windowEndNs, type WindowNo } from './units/time';
 import { ServiceError } from './wire/api';
 import { ArrowTable } from './wire/arrow';
 import type { CatalogDay, HttpApi } from './wire/http';
@@ -252,11 +252,25 @@ export class Session implements TransportActions {
     const levels = this.api.levels(tick);
     levels.catch(() => {}); // is awaited below, unless the day fails first
     try {
-      this.store.setDay(await this.api.dayOverview(tick));
+      const day = await this.api.dayOverview(tick);
+      this.store.setDay(day);
+      this.sayWhenItOpens(day);
       this.store.setLevels(await levels);
     } catch (error) {
       this.store.setError(sentence(error));
     }
+  }
+
+  /** A page that opens before the market does shows a grey picture: say so, and where the market opens. */
+  private sayWhenItOpens(day: DayOverview): void {
+    const at = this.start - day.firstWindow;
+    const phase = day.phase[at];
+    const opens = day.phase.indexOf(PHASE_OPEN, at);
+    if (phase === undefined || phase === PHASE_OPEN || opens < 0 || this.store.snapshot.connection.notice !== null) return;
+    this.store.setConnection({
+      notice: `The market is ${(PHASES[phase] ?? 'not open').replace('_', '-')} here, so the picture is grey. It opens at ${
+        newYorkTime((day.firstWindow + opens) as WindowNo)} New York time (G goes to a time).`,
+    });
   }
 
   private linked(state: 'open' | 'lost' | 'refused', detail: string): void {

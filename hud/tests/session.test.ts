@@ -16,6 +16,7 @@ const BACK = 20; // windows of a bootstrap in these tests; the service sends 180
 /** A service that answers when a test lets it. */
 class FakeApi {
   readonly asked: number[] = [];
+  readonly ranges: (readonly [number, number])[] = [];
   private waiting: (() => void)[] = [];
   hold = false;
   failNext: Error | null = null;
@@ -36,6 +37,14 @@ class FakeApi {
     const first = Math.max(FIRST, end - BACK + 1);
     return new ArrowTable(hudBytes(Array.from({ length: end - first + 1 }, (_, k) => windowRow(first + k, 27_800))));
   }
+  async pictures(startNs: TsNs, endNs: TsNs, signal?: AbortSignal): Promise<ArrowTable> {
+    const [start, end] = [Number(startNs / 1_000_000_000n), Number(endNs / 1_000_000_000n)];
+    this.ranges.push([start, end]);
+    if (this.hold) await new Promise<void>((go) => this.waiting.push(go));
+    if (signal?.aborted) throw new DOMException('aborted', 'AbortError');
+    // the ends of the range stand for it: a table of every second takes long to make
+    return new ArrowTable(hudBytes([start + 1, end].map((window) => windowRow(window, 27_800))));
+  }
   async dayOverview(): Promise<never> { throw new ServiceError(404, 'no overview in this test'); }
   async levels(): Promise<never[]> { return []; }
   async release(): Promise<void> {
@@ -52,11 +61,11 @@ let ports: FakePorts;
 let store: PageStore;
 let session: Session;
 
-async function opened(): Promise<void> {
+async function opened(shownWindows?: unknown): Promise<void> {
   api = new FakeApi();
   ports = new FakePorts();
   store = new PageStore();
-  session = new Session(store, api as unknown as HttpApi, ports, {}, () => ports.nowMs);
+  session = new Session(store, api as unknown as HttpApi, ports, {}, () => ports.nowMs, typeof shownWindows === 'number' ? () => shownWindows : undefined);
   void session.run();
   await settled();
   ports.last.say(helloText());
@@ -220,5 +229,35 @@ describe('a session', () => {
     ports.last.say(bytes.slice().buffer as ArrayBuffer);
     expect(store.snapshot.error).toMatch(/surface snap/);
     expect(head()).toBe(11_800);
+  });
+
+  it('shows what the view shows first, and the older part behind it', async () => {
+    await opened(600);
+    expect(api.ranges).toEqual([[11_199, 11_800], [10_000, 11_199]]);
+    expect(api.asked, 'no half hour in one piece').toEqual([]);
+    expect(head()).toBe(11_800);
+    expect(store.snapshot.history.oldest).toBe(10_001);
+  });
+
+  it('takes the half hour in one piece where little of it is older than the view', async () => {
+    await opened(1750);
+    expect(api.ranges).toEqual([]);
+    expect(api.asked).toEqual([11_800]);
+  });
+
+  it('never mixes the older part of one place into another', async () => {
+    await opened(600);
+    api.hold = true;
+    session.seek(13_000 as WindowNo);
+    ports.pass(200);
+    await settled();
+    session.seek(13_900 as WindowNo);
+    ports.pass(200);
+    await settled();
+    for (let k = 0; k < 2; k++) ports.last.say(stateText('seek'));
+    await api.release();
+    expect(head()).toBe(13_900);
+    expect(store.snapshot.history.oldest).toBe(12_101);
+    expect(store.snapshot.error).toBeNull();
   });
 });

@@ -361,6 +361,32 @@ def test_an_alert_fires_after_its_seconds_and_leads_back_to_its_second(still: Hu
     assert still.page.locator(".fired button").count() == 0
 
 
+def test_the_message_of_an_alert_goes_with_its_second(still: Hud) -> None:
+    head = still.state("s.history.head")
+    still.page.click("#button-alerts")
+    for remove in still.page.locator(".rule summary button").all()[::-1]:
+        remove.click()
+    row = _rule(still, "wall")
+    row.locator("summary .rule-text").click()
+    for title, value in (("lots", "1"), ("ticks", "20"), ("for s", "1"), ("silent s", "0"), ("back by", "0")):
+        _field(row, title, value)
+    still.page.click("#panel-alerts header button")
+    still.act("step(1)")
+    still.until(f"s.history.head === {head + 1}")
+    toast = still.page.locator(".toast")
+    toast.wait_for(state="visible")
+    assert toast.inner_text().startswith(
+        f"{datetime.fromtimestamp(head + 1, ZoneInfo('America/New_York')):%H:%M:%S} "
+    )
+    # further on it stays for a while; before its second it would speak of the future
+    still.act("step(2)")
+    still.until(f"s.history.head === {head + 3}")
+    still.painted()
+    assert toast.is_visible()
+    still.seek(head - 20)
+    assert not toast.is_visible()
+
+
 def test_a_field_out_of_range_is_refused_with_a_sentence(still: Hud) -> None:
     still.page.click("#button-alerts")
     row = _rule(still, "score")

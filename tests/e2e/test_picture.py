@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from playwright.sync_api import Playwright
+from playwright.sync_api import Browser, Playwright
 
 from data_eng.lake import Lake
 from data_eng.units import HUD_HISTORY_WINDOWS, HUD_ROWS, WINDOW_NS
@@ -188,6 +188,31 @@ def test_webgl_and_canvas2d_agree_on_windows_full_of_everything(hud: Open) -> No
     for gl, plain in taken:
         assert _same(gl, plain) <= 1
         assert len(np.unique(gl.reshape(-1, 4), axis=0)) > 50
+
+
+def test_canvas2d_is_chosen_by_itself_where_webgl_has_no_gpu(hud: Open) -> None:
+    """This Chromium draws WebGL2 on the processor (SwiftShader); the plain painter is much faster there."""
+    page = hud()
+    assert page.state("s.renderer") == "canvas2d"
+    assert page.page.inner_text("#badge-renderer") == "no GPU"
+
+
+def test_canvas2d_is_chosen_by_itself_when_a_shader_fails(browser: Browser, service: RunningService) -> None:
+    page = Hud(browser, service.url)
+    page.page.add_init_script(
+        """(() => {
+            const { shaderSource } = WebGL2RenderingContext.prototype;
+            WebGL2RenderingContext.prototype.shaderSource = function (shader, text) {
+                shaderSource.call(this, shader, text.replace('out vec4 pixel;', 'out vec4 pixel; nonsense'));
+            };
+        })()"""
+    )
+    page.open("/?renderer=webgl2")
+    page.until("s.renderer === 'canvas2d'")
+    page.painted()
+    assert (page.pixels()[..., :3].max(axis=2) > 60).mean() > 0.03
+    assert page.faults == []
+    page.close()
 
 
 def test_canvas2d_is_chosen_by_itself_without_webgl(playwright: Playwright, service: RunningService) -> None:

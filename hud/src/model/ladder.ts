@@ -80,9 +80,12 @@ export function groupTicksFor(pxPerTick: number, minPx: number, ticksPerPoint = 
 /** The last seconds of the wall, newest wins; whatever is older than the flow needs is dropped. */
 export class WallSeconds {
   private readonly held = new Map<WindowNo, WallSecond>();
+  /** Goes up with every change. */
+  version = 0;
 
   clear(): void {
     this.held.clear();
+    this.version++;
   }
 
   get(window: WindowNo): WallSecond | undefined {
@@ -91,12 +94,14 @@ export class WallSeconds {
 
   add(second: WallSecond): void {
     this.held.set(second.window, second);
+    this.version++;
   }
 
   /** Drop what no ladder at `window` needs. */
   keepFor(window: WindowNo): void {
     for (const held of this.held.keys()) {
       if (held > window || held <= window - FLOW_SECONDS - 1) this.held.delete(held);
+      this.version++;
     }
   }
 

@@ -20,6 +20,8 @@ export const SMOOTHING_WINDOWS = 7 * SMOOTHING_SECONDS;
 export const DEAD_ZONE = 0.02;
 /** A deviation that fills a bar. Fixed, so that equal bars mean equal deviations all day. */
 export const FULL_DEVIATION = 0.25;
+/** Deviations from which on words say "a little" and "much" no more, and no less. */
+export const VERDICT_STEPS = { plain: 0.06, much: 0.15 } as const;
 /** Scores are stale when the last trade is older than this. */
 export const STALE_TRADE_SECONDS = 5;
 /** Fewer valid seconds than this give no median. */
@@ -70,6 +72,15 @@ export function tugColumn(history: HistoryView): Column {
 /** Towards 0 by the dead zone: continuous, so that a bar does not jump when it leaves the zone. */
 export function withDeadZone(deviation: number, zone = DEAD_ZONE): number {
   return Number.isNaN(deviation) ? deviation : Math.sign(deviation) * Math.max(0, Math.abs(deviation) - zone);
+}
+
+/** The tug's reading in words, beside the half hour's own middle. It describes the book, not what will happen. */
+export function verdict(deviation: number): string {
+  if (Number.isNaN(deviation)) return '';
+  if (deviation === 0) return 'both ways as usual';
+  const size = Math.abs(deviation);
+  const how = size < VERDICT_STEPS.plain ? 'a little ' : size < VERDICT_STEPS.much ? '' : 'much ';
+  return `${deviation > 0 ? 'up' : 'down'} ${how}easier than usual`;
 }
 
 function isValid(history: HistoryView, slot: number): boolean {

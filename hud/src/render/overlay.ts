@@ -9,7 +9,7 @@ import type { Snapshot } from '../model/snapshot';
 import type { ViewportView } from '../model/viewport';
 import type { WindowNo } from '../units/time';
 import { COLOURS, css } from './palette';
-import type { Rgb } from './look';
+import { BACKGROUND, type Rgb } from './look';
 import { wrap } from './torus';
 
 /** Radius of a trade dot: its area grows with the lots; CSS pixels at one lot, and at most. */
@@ -137,7 +137,7 @@ export class Overlay {
     const reach = (DOT_MOST + 4) * view.dpr;
     const first = Math.max(range.first, Math.floor((view.leftPx + from - reach) / view.pxPerSecond) - 1);
     const part = { first, last: range.last };
-    if (layers.levels > 0) this.drawLevels(context, state);
+    const names = layers.levels > 0 ? this.drawLevels(context, state) : new Map<number, string[]>();
     if (layers.vwap > 0) this.drawVwap(context, state, colours.vwap, part);
     if (layers.bestPrices > 0) {
       context.globalAlpha = 0.8 * layers.bestPrices;
@@ -156,6 +156,7 @@ export class Overlay {
       context.globalAlpha = layers.spot;
       this.drawSteps(context, view, history, history.mid, '#fff', 1.5 * view.dpr, part);
     }
+    this.drawNames(context, state, names);
     context.globalAlpha = 1;
   }
 
@@ -291,16 +292,12 @@ export class Overlay {
     context.stroke();
   }
 
-  /** Reference levels, each from the second on in which it is known. */
-  private drawLevels(context: CanvasRenderingContext2D, state: Snapshot): void {
+  /** Reference levels, each from the second on in which it is known; their names by the y they stand at. */
+  private drawLevels(context: CanvasRenderingContext2D, state: Snapshot): Map<number, string[]> {
     const { viewport: view, history, levels, settings } = state;
     const head = history.isEmpty ? -Infinity : history.head;
     context.strokeStyle = 'rgb(196 206 220)';
-    context.fillStyle = 'rgb(196 206 220)';
     context.lineWidth = view.dpr;
-    context.font = `${11 * view.dpr}px system-ui, sans-serif`;
-    context.textBaseline = 'bottom';
-    context.textAlign = 'right';
     const names = new Map<number, string[]>();
     for (const level of levels) {
       if (level.unavailable !== null || level.knownFrom > head) continue;
@@ -316,14 +313,28 @@ export class Overlay {
       context.stroke();
       names.set(y, [...(names.get(y) ?? []), level.name]);
     }
-    context.globalAlpha = 0.85 * settings.layers.levels;
-    // levels at one price share a label: "OR5 low, OR15 low"
+    context.setLineDash([]);
+    return names;
+  }
+
+  /** Names over everything else, each with a dark rim: the head's lines run through them. */
+  private drawNames(context: CanvasRenderingContext2D, state: Snapshot, names: ReadonlyMap<number, readonly string[]>): void {
+    const { viewport: view, settings } = state;
     this.namesPx = 0;
+    if (names.size === 0) return;
+    context.globalAlpha = 0.9 * settings.layers.levels;
+    context.font = `${11 * view.dpr}px system-ui, sans-serif`;
+    context.textBaseline = 'bottom';
+    context.textAlign = 'right';
+    context.fillStyle = 'rgb(206 216 230)';
+    context.strokeStyle = css(BACKGROUND);
+    context.lineWidth = 3 * view.dpr;
+    // levels at one price share a label: "OR5 low, OR15 low"
     for (const [y, shared] of names) {
       const text = shared.join(', ');
+      context.strokeText(text, view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
       context.fillText(text, view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
-      this.namesPx = Math.max(this.namesPx, Math.ceil(context.measureText(text).width + 6 * view.dpr));
+      this.namesPx = Math.max(this.namesPx, Math.ceil(context.measureText(text).width + 9 * view.dpr));
     }
-    context.setLineDash([]);
   }
 }

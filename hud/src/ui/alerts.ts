@@ -33,10 +33,13 @@ let ruleList: HTMLElement;
 let problem: HTMLElement;
 let toast: HTMLElement;
 let toastTimer = 0;
+let toastWindow = Number.NaN;
 let unread = 0;
 let listedFor = '';
 const engine = new AlertEngine();
 const TOAST_MS = 8000;
+/** The message belongs to what is on screen: at its second, or so many seconds after it. */
+const TOAST_WINDOWS = 60;
 
 export const alerts: Panel = {
   id: 'alerts',
@@ -107,6 +110,8 @@ function runRules(): void {
   const from = engine.position;
   const jumped = transport.seeking !== null || Number.isNaN(from) || history.head < from || history.head - from > SEEK_WINDOWS;
   if (jumped) engine.reset();
+  // after a seek the message may speak of a second that has not happened yet, or of long ago
+  if (!toast.hidden && !(toastWindow <= history.head && history.head - toastWindow <= TOAST_WINDOWS)) toast.hidden = true;
   if (history.head === from && !jumped) return;
   for (let w = jumped ? history.head : from + 1; w <= history.head; w++) {
     const window = w as WindowNo;
@@ -192,6 +197,7 @@ function showToast(alert: FiredAlert): void {
     jumpTo(alert);
   };
   toast.hidden = false;
+  toastWindow = alert.window;
   window.clearTimeout(toastTimer);
   toastTimer = window.setTimeout(() => { toast.hidden = true; }, TOAST_MS);
 }

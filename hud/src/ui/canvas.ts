@@ -1,5 +1,6 @@
 /** A canvas of a panel: fills its host, has a name, and takes colours and fonts from the stylesheet. */
-import { FittedCanvas } from './dom';
+import type { ViewportView } from '../model/viewport';
+import { FittedCanvas, Made } from './dom';
 
 export interface Sheet {
   readonly g: CanvasRenderingContext2D;
@@ -13,6 +14,7 @@ export class Sketch {
   private palette = '';
   private fontSize = 12;
   private fontSizeOf = -1;
+  private readonly made = new Made();
 
   /** `label` is what the canvas is called by those who do not see it. */
   constructor(private readonly host: HTMLElement, label: string) {
@@ -30,13 +32,20 @@ export class Sketch {
     if (this.canvas.getAttribute('aria-label') !== text) this.canvas.setAttribute('aria-label', text);
   }
 
-  /** A clean sheet of the host's size; null while the host is not shown. */
-  begin(): Sheet | null {
-    const size = this.fitted.fit();
-    if (size === null) return null;
-    this.fitted.context.textBaseline = 'middle';
+  /**
+   * A clean sheet of the host's size; null while the host is not shown, and when the drawing on it was made from the
+   * same `parts`: everything it depends on besides size and palette.
+   */
+  begin(...parts: readonly unknown[]): Sheet | null {
     // looked at once per sheet: the document is slow to ask
     const palette = document.documentElement.dataset['palette'] ?? '';
+    if (this.made.isFrom(palette, this.fitted.generation, window.devicePixelRatio, ...parts)) return null;
+    const size = this.fitted.fit();
+    if (size === null) {
+      this.made.isFrom();
+      return null;
+    }
+    this.fitted.context.textBaseline = 'middle';
     if (palette !== this.palette) {
       this.palette = palette;
       this.colours.clear();
@@ -67,6 +76,16 @@ export class Sketch {
   font(share = 1, weight = 400): string {
     return `${weight} ${Math.max(10, this.size * share)}px ${this.colour('font')}`;
   }
+}
+
+/** Of a view, what drawings beside the picture depend on. */
+export function priceKey(view: ViewportView): readonly unknown[] {
+  return [view.topPx, view.heightPx, view.pxPerTick, view.dpr];
+}
+
+/** Of a view, what drawings below the picture depend on. */
+export function timeKey(view: ViewportView): readonly unknown[] {
+  return [view.leftPx, view.widthPx, view.pxPerSecond, view.dpr];
 }
 
 /** 1, 2 or 5 times a power of ten, the smallest not below `value`: a scale that hops seldom. */

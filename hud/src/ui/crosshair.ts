@@ -35,10 +35,13 @@ export const crosshair: Panel = {
   },
   draw(level) {
     if (level === InvalidateLevel.None) return;
-    const sheet = sketch.begin();
     const { snapshot } = page.store;
     const { viewport, history, source } = snapshot;
-    if (sheet === null || source === null || history.isEmpty || viewport.widthPx <= 1) return;
+    if (source === null || history.isEmpty || viewport.widthPx <= 1) return;
+    // most seconds pass without a crosshair: nothing to clear, nothing to place
+    const idle = snapshot.cursor === null && snapshot.measure === null;
+    const sheet = idle ? sketch.begin('idle') : sketch.begin({});
+    if (sheet === null) return;
     const cursor = currentCursor(snapshot);
     const desk = deskOf(page);
     if (cursor !== null && snapshot.cursor !== null

@@ -25,6 +25,18 @@ export function setClass(node: HTMLElement, name: string, on: boolean): void {
   if (node.classList.contains(name) !== on) node.classList.toggle(name, on);
 }
 
+/** Remembers what something was made from. */
+export class Made {
+  private from: readonly unknown[] = [];
+
+  /** Whether it was made from these parts; remembers them. NaN equals NaN. */
+  isFrom(...parts: readonly unknown[]): boolean {
+    const same = parts.length === this.from.length && parts.every((part, i) => Object.is(part, this.from[i]));
+    this.from = parts;
+    return same;
+  }
+}
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** An icon of 16 x 16 from one path. */

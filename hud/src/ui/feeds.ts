@@ -7,7 +7,7 @@
  */
 import { chainState, contractsPerPoint, defaultExpiry, gammaLadder, type ChainState, type GammaLadder, type GammaProfile } from '../model/gamma';
 import {
-  BANDS, COMPONENTS, DIRECTIONS, type Band, type BandComponentName, type Component, type Direction,
+  BANDS, COMPONENTS, DIRECTIONS, type Band, type BandComponentName, type Component, type Direction, type HistoryView,
 } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import { FLOW_SECONDS, WallSeconds, type WallSecond } from '../model/ladder';
@@ -55,12 +55,12 @@ class Follower {
     private readonly failed: (error: unknown) => void,
   ) {}
 
-  /** `everyMs`: not more often than this. */
-  want(window: WindowNo, everyMs: number): void {
+  /** `everyMs`: not more often than this; `fromMs`: not before this time of the page's clock. */
+  want(window: WindowNo, everyMs: number, fromMs = 0): void {
     if (window === this.answered) return;
     this.wish = window;
     if (this.running || this.timer !== 0) return;
-    const wait = this.startedMs + everyMs - performance.now();
+    const wait = Math.max(this.startedMs + everyMs, fromMs) - performance.now();
     if (wait > 0) this.timer = later(() => { this.timer = 0; void this.run(everyMs); }, wait);
     else void this.run(everyMs);
   }
@@ -94,6 +94,11 @@ const later = (run: () => void, ms: number): number => setTimeout(run, ms);
 const RETRY_MS = 2000;
 /** Seconds of numbers the crosshair remembers. */
 const REMEMBERED_SECONDS = 90;
+/** After a jump in time the picture comes first, and numbers only for where the jumps end. */
+const SETTLE_MS = 60;
+const AFTER_FRAME_MS = 4;
+/** Volume profile and gamma of a running clock. */
+const SLOW_MS = 2900;
 /** The pointer rests so long before its second is asked for. */
 export const REST_MS = 15;
 
@@ -111,6 +116,8 @@ export class Feeds {
   private expiry = Number.NaN;
   private expiryAsked = false;
   private key = '';
+  private jumps = -1;
+  private settledMs = 0;
   private readonly seconds = new Map<WindowNo, SecondNumbers>();
   private readonly followers: Record<'wall' | 'context' | 'profile' | 'gamma' | 'gammaProfile', Follower>;
   private asking: { readonly window: WindowNo; readonly abort: AbortController } | null = null;
@@ -168,16 +175,25 @@ export class Feeds {
 
   /** Keep the numbers at `window`; fast replays are asked for less often. */
   follow(window: WindowNo): void {
-    const { source, transport } = this.page.store.snapshot;
+    const { source, transport, history } = this.page.store.snapshot;
     if (source === null || Number.isNaN(window)) return;
     this.use(source);
+    if (history.jumps !== this.jumps) {
+      this.jumps = history.jumps;
+      this.settledMs = performance.now() + SETTLE_MS;
+    }
     const fast = transport.playing && (transport.speed === 'max' || transport.speed > 4);
-    if (this.walls.newest(window) !== window || this.walls.missing(window) !== null) this.followers.wall.want(window, fast ? 500 : 150);
-    if (this.context?.window !== window) this.followers.context.want(window, fast ? 300 : 150);
-    if (this.profile?.window !== window) this.followers.profile.want(window, fast ? 1000 : 900);
+    // what hardly changes within seconds is asked for every few of them, and at once where the clock stands still
+    const slow = transport.playing ? SLOW_MS : 150;
+    // never within the frame that calls: the browser takes as long to ask as the picture takes to draw
+    const fromMs = Math.max(this.settledMs, performance.now() + AFTER_FRAME_MS);
+    const want = (what: keyof typeof this.followers, everyMs: number): void => this.followers[what].want(window, everyMs, fromMs);
+    if (this.walls.newest(window) !== window || this.walls.missing(window) !== null) want('wall', fast ? 500 : 150);
+    if (this.context?.window !== window && hasBareBand(history, window)) want('context', fast ? 300 : 150);
+    if (this.profile?.window !== window) want('profile', slow);
     if (this.chain(window).kind !== 'live') return;
-    if (this.gammaAt?.window !== window) this.followers.gamma.want(window, fast ? 1000 : 900);
-    if (this.gammaProfile?.window !== window) this.followers.gammaProfile.want(window, fast ? 500 : 400);
+    if (this.gammaAt?.window !== window) want('gamma', slow);
+    if (this.gammaProfile?.window !== window) want('gammaProfile', transport.playing ? 900 : 150);
   }
 
   private async fetchWall(window: WindowNo): Promise<void> {
@@ -309,6 +325,12 @@ export class Feeds {
     }
     this.page.redraw(InvalidateLevel.Cursor);
   }
+}
+
+/** Whether a band of the window has no component at all: only such a band can be EMPTY, which its level count decides. */
+export function hasBareBand(history: HistoryView, window: WindowNo): boolean {
+  const slot = history.slotOf(window);
+  return slot >= 0 && DIRECTIONS.some((d) => BANDS.some((b) => COMPONENTS.every((c) => history.bands[`${d}_${b}_${c}`][slot] === 0)));
 }
 
 const never = (timer: number): void => clearTimeout(timer);

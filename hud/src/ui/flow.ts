@@ -1,10 +1,14 @@
 /** Below the picture: volume by aggressor per second, and cumulative delta since the trade date's start. */
+import { HISTORY_WINDOWS } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import type { Snapshot } from '../model/snapshot';
 import type { WindowNo } from '../units/time';
-import { roundUp125, Sketch, type Sheet } from './canvas';
+import { roundUp125, Sketch, timeKey, type Sheet } from './canvas';
 import type { Panel, PanelContext } from './panel';
 import { lotsText, shortLotsText, signedText } from './text';
+
+/** Lots of the seconds shown, for their 99th hundredth. */
+const sizes = new Int32Array(2 * HISTORY_WINDOWS);
 
 /** Window of the crosshair, or the head. */
 function readAt({ cursor, history }: Snapshot): WindowNo {
@@ -39,41 +43,47 @@ function flowPanel(): Panel {
     },
     draw(level) {
       if (level === InvalidateLevel.None) return;
-      const sheet = sketch.begin();
       const { snapshot } = page.store;
       const { history, viewport } = snapshot;
-      if (sheet === null || history.isEmpty || viewport.widthPx <= 1) return;
+      if (history.isEmpty || viewport.widthPx <= 1) return;
+      const sheet = sketch.begin(history.version, snapshot.cursor?.window, ...timeKey(viewport));
+      if (sheet === null) return;
       const { g, width, height } = sheet;
       const pxPerSecond = viewport.pxPerSecond / viewport.dpr;
       const first = Math.max(history.oldest, Math.floor(viewport.leftSecond));
       const last = Math.min(history.head, Math.ceil(viewport.rightSecond) + 1);
-      const sizes: number[] = [];
+      let count = 0;
       for (let w = first; w <= last; w++) {
         const slot = history.slotOf(w as WindowNo);
         // quiet seconds say nothing about the size of busy ones
-        if (slot >= 0) sizes.push(...[history.buyQty[slot]!, history.sellQty[slot]!].filter((qty) => qty > 0));
+        if (slot < 0) continue;
+        for (const qty of [history.buyQty[slot]!, history.sellQty[slot]!]) if (qty > 0) sizes[count++] = qty;
       }
-      sizes.sort((a, b) => a - b);
+      const rising = sizes.subarray(0, count).sort();
       // one burst must not flatten the rest: the largest hundredth may touch the edge, where a bright cap says so
-      const scale = roundUp125(sizes[Math.floor((sizes.length - 1) * 0.99)] ?? 0);
+      const scale = roundUp125(rising[Math.floor((count - 1) * 0.99)] ?? 0);
       const middle = Math.round(height / 2);
       const bar = Math.max(1, pxPerSecond - (pxPerSecond > 3 ? 1 : 0));
       g.fillStyle = sketch.colour('line');
       g.fillRect(0, middle, width, 1);
+      // one path per colour: a colour is slow to set
+      const paths = { bid: new Path2D(), ask: new Path2D(), bright: new Path2D() };
       for (let w = first; w <= last; w++) {
         const slot = history.slotOf(w as WindowNo);
         if (slot < 0) continue;
-        const x = viewport.xOfSecond(w - 1);
         const [buy, sell] = [history.buyQty[slot]!, history.sellQty[slot]!];
+        if (buy + sell === 0) continue;
+        const x = viewport.xOfSecond(w - 1);
         const up = Math.min(1, buy / scale) * middle;
         const down = Math.min(1, sell / scale) * (height - middle - 1);
-        g.fillStyle = sketch.colour('bid');
-        g.fillRect(x, middle - up, bar, up);
-        g.fillStyle = sketch.colour('ask');
-        g.fillRect(x, middle + 1, bar, down);
-        g.fillStyle = sketch.colour('bright');
-        if (buy > scale) g.fillRect(x, 0, bar, 2);
-        if (sell > scale) g.fillRect(x, height - 2, bar, 2);
+        if (buy > 0) paths.bid.rect(x, middle - up, bar, up);
+        if (sell > 0) paths.ask.rect(x, middle + 1, bar, down);
+        if (buy > scale) paths.bright.rect(x, 0, bar, 2);
+        if (sell > scale) paths.bright.rect(x, height - 2, bar, 2);
+      }
+      for (const [colour, path] of Object.entries(paths)) {
+        g.fillStyle = sketch.colour(colour);
+        g.fill(path);
       }
       drawCursor(sheet, sketch, snapshot);
       const slot = history.slotOf(readAt(snapshot));
@@ -98,10 +108,11 @@ function deltaPanel(): Panel {
     },
     draw(level) {
       if (level === InvalidateLevel.None) return;
-      const sheet = sketch.begin();
       const { snapshot } = page.store;
       const { history, viewport, day } = snapshot;
-      if (sheet === null || history.isEmpty || viewport.widthPx <= 1) return;
+      if (history.isEmpty || viewport.widthPx <= 1) return;
+      const sheet = sketch.begin(history.version, day, snapshot.cursor?.window, ...timeKey(viewport));
+      if (sheet === null) return;
       if (day === null) return label(sheet, sketch, 'cumulative delta: waiting for the day', 8);
       const { g, width, height } = sheet;
       // the overview knows the whole day; what a replay has not reached yet is not drawn

@@ -1,7 +1,7 @@
 /** Gamma per strike, all flips, the band of the three conventions, and what is left of the chain's day. */
 import { conventionsAgree } from '../model/gamma';
 import { InvalidateLevel } from '../model/invalidate';
-import { Sketch } from './canvas';
+import { priceKey, Sketch } from './canvas';
 import { element as el, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
@@ -24,14 +24,9 @@ export const gamma: Panel = {
   },
   draw(level) {
     if (level < InvalidateLevel.Light) return;
-    const sheet = sketch.begin();
     const { source, viewport, history } = page.store.snapshot;
-    if (sheet === null || source === null || history.isEmpty || viewport.heightPx <= 1) return;
-    const { g, width, height } = sheet;
+    if (source === null || history.isEmpty || viewport.heightPx <= 1) return;
     const feeds = feedsOf(page);
-    const size = sketch.size;
-    const headHeight = size * 1.5;
-    const footHeight = size * 4.2;
     const chain = feeds.chain(history.head);
     const strikes = feeds.gammaAt?.ladder;
     const profile = feeds.gammaProfile;
@@ -46,6 +41,12 @@ export const gamma: Panel = {
     setText(badge, say);
     badge.dataset['kind'] = empty ? 'none' : chain.kind;
 
+    const sheet = sketch.begin(source, say, live, feeds.gammaAt, profile, ...priceKey(viewport));
+    if (sheet === null) return;
+    const { g, width, height } = sheet;
+    const size = sketch.size;
+    const headHeight = size * 1.5;
+    const footHeight = size * 4.2;
     const middle = width / 2;
     if (live && strikes !== undefined && strikes.largest > 0) {
       const pxPerTick = viewport.pxPerTick / viewport.dpr;

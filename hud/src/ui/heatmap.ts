@@ -9,6 +9,7 @@ import { WebGlField } from '../render/field_webgl';
 import { columnsOf, rowsOf } from '../render/geometry';
 import { Overlay } from '../render/overlay';
 import { buildLut, COLOURS } from '../render/palette';
+import { Made } from './dom';
 import type { Panel, PanelContext } from './panel';
 
 /** One notch of the wheel, and the least distance of a drag in CSS pixels. */
@@ -31,6 +32,7 @@ export class Heatmap implements Panel {
   private uploadedHead = Number.NaN;
   private uploadedOldest = Number.NaN;
   private asking = 0;
+  private readonly cursorMade = new Made();
 
   /**
    * @param wanted `canvas2d` uses the Canvas2D renderer although there is a GPU, `webgl2` takes WebGL2 without one too
@@ -91,7 +93,8 @@ export class Heatmap implements Panel {
       const jumped = this.drawField(state);
       this.overlay.draw(this.over, state, jumped);
     }
-    this.overlay.drawCursor(this.cursor, state);
+    const { viewport, cursor, measure, history, settings } = state;
+    if (!this.cursorMade.isFrom(viewport, cursor, measure, history.version, settings.layers.spot)) this.overlay.drawCursor(this.cursor, state);
   }
 
   /** Whether the field can be drawn now; else it is asked again soon. A field that fails late makes room for the other. */

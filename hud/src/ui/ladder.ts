@@ -1,8 +1,9 @@
 /** The ladder at the head: lots now, change over 5 s, pulled and added over 30 s, traded today. Numbers from `wall`. */
+import { BOOK_VALID } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import { CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor } from '../model/ladder';
 import { volumeBetween } from '../model/profile';
-import { Sketch } from './canvas';
+import { priceKey, Sketch } from './canvas';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { lotsText, priceText, shortLotsText, signedText, windowText } from './text';
@@ -16,6 +17,9 @@ const COLUMNS = [
   { key: 'added', right: 0.83, head: 'add' },
   { key: 'traded', right: 0.985, head: 'day' },
 ] as const;
+
+/** Numbers arrive a moment after their second; only when they are further behind is that worth a word. */
+const USUAL_LAG = 1;
 
 let page: PanelContext;
 let sketch: Sketch;
@@ -31,28 +35,30 @@ export const ladder: Panel = {
     const { source, viewport, history } = page.store.snapshot;
     const feeds = feedsOf(page);
     if (level >= InvalidateLevel.Light) feeds.follow(history.head);
-    if (level < InvalidateLevel.Light) return;
-    const sheet = sketch.begin();
-    if (sheet === null || source === null || history.isEmpty || viewport.heightPx <= 1) return;
+    if (level < InvalidateLevel.Light || source === null || history.isEmpty || viewport.heightPx <= 1) return;
+    // the newest second whose numbers are here; while they are on their way the one before stays
+    const at = feeds.walls.newest(history.head);
+    const late = history.head - at > USUAL_LAG;
+    const slot = history.slotOf(history.head);
+    const spot = slot >= 0 ? history.spot[slot]! : Number.NaN;
+    const bookValid = slot >= 0 && (history.flags[slot]! & BOOK_VALID) !== 0;
+    const sheet = sketch.begin(source, at, late, bookValid, feeds.walls.version, spot, feeds.profile, ...priceKey(viewport));
+    if (sheet === null) return;
     const { g, width, height } = sheet;
     const size = sketch.size;
     const fontShare = 0.92;
     const pxPerTick = viewport.pxPerTick / viewport.dpr;
     const group = groupTicksFor(pxPerTick, size * 0.93, Math.round(1 / source.tick.points));
     const headHeight = size * 1.5;
-    // the newest second whose numbers are here; while they are on their way the one before stays, and says so
-    const at = feeds.walls.newest(history.head);
     const rows = feeds.walls.rungs(at, viewport.bottomTicks, viewport.topTicks, group);
     const rung = group * pxPerTick;
     g.textAlign = 'right';
     if (rows !== null) {
-      const slot = history.slotOf(history.head);
-      const spot = slot >= 0 ? history.spot[slot]! : Number.NaN;
       const largest = rows.rungs.reduce((most, row) => Math.max(most, row.bidQty, row.askQty), 1);
       g.font = sketch.font(fontShare);
       for (const row of rows.rungs) {
         const y = viewport.yOfTicks(row.lowTicks + (group - 1) / 2);
-        if (y < headHeight + rung / 2 - 2 || y > height) continue;
+        if (y < headHeight + rung / 2 - 2 || y > height - headHeight - rung / 2 + 2) continue;
         const hasSpot = spot >= row.lowTicks && spot < row.lowTicks + group;
         if (hasSpot) {
           g.fillStyle = sketch.colour('raised');
@@ -95,13 +101,11 @@ export const ladder: Panel = {
       '1 s',
       group > 1 ? `${group} ticks a row` : '',
       rows !== null && rows.flowSeconds < FLOW_SECONDS ? `sums over ${rows.flowSeconds} s` : '',
-      rows !== null && at !== history.head ? `of ${windowText(at)}` : '',
+      rows !== null && late ? `of ${windowText(at)}` : '',
       rows === null ? 'waiting for numbers' : '',
+      bookValid ? '' : 'book invalid',
     ].filter((note) => note !== '').join(' · ');
     g.textAlign = 'left';
-    const noteWidth = g.measureText(notes).width + 8;
-    g.fillStyle = sketch.colour('panel');
-    g.fillRect(0, height - headHeight, noteWidth, headHeight);
     g.fillStyle = sketch.colour('dim');
     g.fillText(notes, 4, height - headHeight / 2);
   },

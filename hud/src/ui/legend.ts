@@ -14,6 +14,7 @@ const READING: readonly string[] = [
   'The picture is one-second data: depth is the depth at the second\'s end. A large order that comes and goes within a second leaves flow, but no wall.',
   'Colours and scores compare within one calibration, whatever is on screen; not across calibrations.',
   'Gamma is that of one ES weekly chain on previous-day open interest. It is not anyone\'s position, and no convention of its sign is called the truth.',
+  'Lower right: the dot leans to the side that is easier than usual, the mean of 7 s against the half hour\'s median; the thin mark is this second alone. A bar per distance from spot says the same: outward and coloured is easier than usual, inward and grey is harder.',
   'Ease runs from 0, thick, to 1, thin. A level that trades eat erodes like one that is pulled; pulls count from orders that rested half a second, adds at any age.',
 ];
 

@@ -5,7 +5,7 @@ import type { DayOverview, Snapshot } from '../model/snapshot';
 import { COLOURS, css } from '../render/palette';
 import { newYorkMinute, newYorkSecondOfDay, newYorkTime, type WindowNo } from '../units/time';
 import { LANDMARKS } from '../render/geometry';
-import { FittedCanvas } from './dom';
+import { FittedCanvas, Made } from './dom';
 import type { Panel, PanelContext } from './panel';
 
 /** Day per pixel column: extremes of price and sums of volume. */
@@ -29,6 +29,7 @@ export class Minimap implements Panel {
   private groundKey = '';
   private hoverX: number | null = null;
   private hovered = false;
+  private readonly made = new Made();
 
   mount(host: HTMLElement, context: PanelContext): void {
     this.context = context;
@@ -70,11 +71,15 @@ export class Minimap implements Panel {
     // the pointer over the picture is nothing to the mini-map; its own pointer asks for a frame itself
     if (level < InvalidateLevel.Light && !this.hovered) return;
     this.hovered = this.hoverX !== null;
+    const state = this.context.store.snapshot;
+    const { day, transport, history, viewport, settings } = state;
+    if (this.made.isFrom(
+      day, transport.seeking, history.head, viewport.leftSecond, viewport.rightSecond, settings.palette, this.hoverX,
+      this.surface.generation, window.devicePixelRatio,
+    )) return;
     const size = this.surface.fit();
     if (!size) return;
     const { width, height } = size;
-    const state = this.context.store.snapshot;
-    const { day, transport, history, viewport, settings } = state;
     const { context } = this.surface;
     context.fillStyle = '#0b1017';
     context.fillRect(0, 0, width, height);

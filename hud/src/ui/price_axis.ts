@@ -1,6 +1,6 @@
 /** Prices at the right edge of the picture: labels that fit, tags for spot, best prices and the crosshair. */
 import { InvalidateLevel } from '../model/invalidate';
-import { Sketch } from './canvas';
+import { priceKey, Sketch } from './canvas';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { priceText } from './text';
@@ -23,9 +23,14 @@ export const priceAxis: Panel = {
   },
   draw(level) {
     if (level === InvalidateLevel.None) return;
-    const sheet = sketch.begin();
     const { source, viewport, history, cursor, measure } = page.store.snapshot;
-    if (sheet === null || source === null || viewport.heightPx <= 1) return;
+    if (source === null || viewport.heightPx <= 1) return;
+    const slot = history.slotOf(history.head);
+    const touch = slot < 0 ? [] : [history.spot[slot], history.bestBid[slot], history.bestAsk[slot]];
+    const sheet = sketch.begin(
+      source, cursor?.ticks, measure?.from.ticks, feedsOf(page).profile?.volume.pointOfControl, ...touch, ...priceKey(viewport),
+    );
+    if (sheet === null) return;
     const { g, width, height } = sheet;
     const { tick } = source;
     const pxPerTick = viewport.pxPerTick / viewport.dpr;
@@ -35,11 +40,12 @@ export const priceAxis: Panel = {
     const step = labelStep(pxPerTick, Math.round(1 / tick.points), fontSize * 1.9);
     const first = Math.ceil(viewport.bottomTicks / step) * step;
     g.fillStyle = sketch.colour('dim');
-    g.strokeStyle = sketch.colour('line');
+    // a tag hides what stands beside it: a price half covered is none
+    const tags = [touch[0], measure?.from.ticks, cursor?.ticks].filter((ticks) => ticks !== undefined && !Number.isNaN(ticks));
     for (let ticks = first; ticks <= viewport.topTicks; ticks += step) {
       const y = viewport.yOfTicks(ticks);
-      g.fillText(priceText(ticks, tick), 7, y);
       g.fillRect(0, Math.round(y), 4, 1);
+      if (tags.every((other) => Math.abs(viewport.yOfTicks(other!) - y) >= fontSize * 1.4)) g.fillText(priceText(ticks, tick), 7, y);
     }
     const tag = (ticks: number, fill: string, ink: string, text = priceText(ticks, tick)): void => {
       if (Number.isNaN(ticks)) return;
@@ -49,7 +55,6 @@ export const priceAxis: Panel = {
       g.fillStyle = ink;
       g.fillText(text, 7, y + 0.5);
     };
-    const slot = history.slotOf(history.head);
     if (slot >= 0) {
       const [bid, ask] = [history.bestBid[slot]!, history.bestAsk[slot]!];
       for (const [ticks, colour] of [[bid, 'bid'], [ask, 'ask']] as const) {

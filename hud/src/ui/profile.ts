@@ -1,6 +1,6 @@
 /** Volume by price since the trade date's start, split by aggressor, with the point of control. */
 import { InvalidateLevel } from '../model/invalidate';
-import { Sketch } from './canvas';
+import { priceKey, Sketch } from './canvas';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { lotsText, priceText, shortLotsText } from './text';
@@ -17,10 +17,11 @@ export const profile: Panel = {
   },
   draw(level) {
     if (level < InvalidateLevel.Light) return;
-    const sheet = sketch.begin();
     const { source, viewport } = page.store.snapshot;
     const known = feedsOf(page).profile;
-    if (sheet === null || source === null || viewport.heightPx <= 1) return;
+    if (source === null || viewport.heightPx <= 1) return;
+    const sheet = sketch.begin(source, known, ...priceKey(viewport));
+    if (sheet === null) return;
     const { g, width, height } = sheet;
     const size = sketch.size;
     const headHeight = size * 1.5;

@@ -23,6 +23,12 @@ const BUTTONS: readonly { command: Command; text: string; title: string; drawer?
   { command: 'help', text: '?', title: 'Keys (?)' },
 ];
 
+/** Spread in ticks; a book whose bid stands above its offer says so. */
+export function spreadText(ticks: number): string {
+  if (Number.isNaN(ticks)) return '';
+  return ticks < 0 ? `crossed ${-ticks}` : `${ticks} tick${ticks === 1 ? '' : 's'}`;
+}
+
 export const readout: Panel = {
   id: 'readout',
   mount(host, context) {
@@ -72,6 +78,6 @@ export const readout: Panel = {
     setText(parts.bid, `${lots('bid', bid)} × ${priceText(bid, source.tick)}`);
     setText(parts.ask, `${priceText(ask, source.tick)} × ${lots('ask', ask)}`);
     const spread = ask - bid;
-    setText(parts.spread, Number.isNaN(spread) ? '' : `${spread} tick${spread === 1 ? '' : 's'}`);
+    setText(parts.spread, spreadText(spread));
   },
 };

@@ -4,9 +4,9 @@
  */
 import { BANDS, DIRECTIONS, type Band, type Direction } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
-import { DEAD_ZONE, FULL_DEVIATION, ScoreReader, SMOOTHING_SECONDS, type Reading } from '../model/scores';
+import { DEAD_ZONE, FULL_DEVIATION, MEDIAN_MIN_WINDOWS, ScoreReader, SMOOTHING_SECONDS, verdict, type Reading } from '../model/scores';
 import { BAND_TICKS } from './bands';
-import { element as el, setClass, setText } from './dom';
+import { element as el, Made, setClass, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { scoreText, signedText } from './text';
@@ -34,9 +34,10 @@ interface Bar {
 let page: PanelContext;
 let host: HTMLElement;
 let stale: HTMLElement;
-let tug: { readonly marker: HTMLElement; readonly ghost: HTMLElement; readonly text: HTMLElement };
+let tug: { readonly marker: HTMLElement; readonly ghost: HTMLElement; readonly text: HTMLElement; readonly words: HTMLElement };
 const bars = new Map<string, Bar>();
 const reader = new ScoreReader();
+const made = new Made();
 
 /** Share of half a bar, -1 .. 1. */
 const shareOf = (deviation: number): number => Math.max(-1, Math.min(1, deviation / FULL_DEVIATION));
@@ -82,7 +83,8 @@ export const scores: Panel = {
     const marker = el('i', { class: 'marker' });
     const ghost = el('i', { class: 'ghost' });
     const text = el('output', { id: 'score-tug', class: 'tug-text' });
-    tug = { marker, ghost, text };
+    const words = el('span', { class: 'verdict' }, 'ease of up against down');
+    tug = { marker, ghost, text, words };
     const grid = el('div', { class: 'score-grid' });
     for (const row of ROWS) {
       const [below, above] = [makeBar('below', row), makeBar('above', row)];
@@ -91,8 +93,8 @@ export const scores: Panel = {
       grid.append(below.value, below.cell, el('span', { class: 'row-label', title: ROW_TITLES[row] }, ROW_LABELS[row]), above.cell, above.value);
     }
     host.append(
-      el('header', {}, el('span', { class: 'head', title: `Mean over ${SMOOTHING_SECONDS} s against the half hour's median; differences under ${DEAD_ZONE} are not shown. 0 thick, 1 thin. It describes the book; it is not a forecast.` },
-        `Ease, ${SMOOTHING_SECONDS} s mean vs median`), stale),
+      el('header', { title: `Ease: how little stands in the way, 0 thick to 1 thin. Mean over ${SMOOTHING_SECONDS} s against the half hour's median; differences under ${DEAD_ZONE} are not shown. It describes the book; it is not a forecast.` },
+        words, stale),
       el('div', { class: 'tug' }, el('span', { class: 'end below' }, '◂ down easier'),
         el('div', { class: 'tug-line' }, el('i', { class: 'zero' }), ghost, marker),
         el('span', { class: 'end above' }, 'up easier ▸'), text),
@@ -103,10 +105,11 @@ export const scores: Panel = {
     if (level < InvalidateLevel.Light) return;
     const { history, stage } = page.store.snapshot;
     if (stage !== 'ready' || history.isEmpty) return;
-    const readings = reader.readingsAt(history, history.head);
     const { context } = feedsOf(page);
+    if (made.isFrom(history.version, context)) return;
+    const readings = reader.readingsAt(history, history.head);
     setClass(host, 'is-stale', readings.stale !== null);
-    const young = Number.isNaN(readings.above.median) ? 'no median before a minute of valid seconds' : '';
+    const young = Number.isNaN(readings.above.median) ? `no median in the first ${MEDIAN_MIN_WINDOWS} s` : '';
     setText(stale, readings.stale === null ? young : `stale: ${readings.stale}`);
 
     const { tug: pull } = readings;
@@ -115,6 +118,7 @@ export const scores: Panel = {
     tug.marker.hidden = Number.isNaN(pull.deviation);
     tug.ghost.hidden = Number.isNaN(pull.raw - pull.median);
     if (!tug.ghost.hidden) tug.ghost.style.left = place(shareOf(pull.raw - pull.median));
+    setText(tug.words, readings.stale === null && !Number.isNaN(pull.deviation) ? verdict(pull.deviation) : 'ease of up against down');
     setText(tug.text, signedText(pull.mean, scoreText));
     tug.text.setAttribute('aria-label', `Ease above less ease below ${signedText(pull.mean, scoreText)} smoothed, ${signedText(pull.raw, scoreText)} this second`);
 

@@ -21,10 +21,11 @@ export function shortLotsText(qty: number): string {
   return `${(qty / 1e6).toFixed(1)}M`;
 }
 
-/** With a sign, also a true minus; 0 has none. */
+/** With a sign, also a true minus; 0 has none, nor has what is shown as 0. */
 export function signedText(value: number, text: (size: number) => string): string {
   if (Number.isNaN(value)) return NONE;
   const size = text(Math.abs(value));
+  if (/^[0.]+$/.test(size)) return size;
   return value > 0 ? `+${size}` : value < 0 ? `−${size}` : size;
 }
 

@@ -1,7 +1,7 @@
 /** New York time under the picture: minute marks, labels that fit, and the hours a trader waits for. */
 import { InvalidateLevel } from '../model/invalidate';
 import { newYorkMinute, newYorkSecondOfDay, newYorkTime } from '../units/time';
-import { Sketch } from './canvas';
+import { Sketch, timeKey } from './canvas';
 import type { Panel, PanelContext } from './panel';
 
 /** Times with a line of their own, seconds of the New York day. */
@@ -19,9 +19,10 @@ export const timeAxis: Panel = {
   },
   draw(level) {
     if (level === InvalidateLevel.None) return;
-    const sheet = sketch.begin();
     const { viewport, cursor, history } = page.store.snapshot;
-    if (sheet === null || history.isEmpty || viewport.widthPx <= 1) return;
+    if (history.isEmpty || viewport.widthPx <= 1) return;
+    const sheet = sketch.begin(cursor?.window, ...timeKey(viewport));
+    if (sheet === null) return;
     const { g, width, height } = sheet;
     g.font = sketch.font();
     g.textAlign = 'center';

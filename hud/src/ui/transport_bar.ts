@@ -2,7 +2,7 @@
 import { InvalidateLevel } from '../model/invalidate';
 import type { Snapshot } from '../model/snapshot';
 import { atNewYork, newYorkDate, newYorkTime, type WindowNo } from '../units/time';
-import { element, icon } from './dom';
+import { element, icon, setClass, setText } from './dom';
 import type { Panel, PanelContext } from './panel';
 
 const ICONS = {
@@ -147,9 +147,9 @@ export class TransportBar implements Panel {
     }
     this.showSpeed(transport.speed);
     this.showTime(state);
-    this.follow.classList.toggle('on', viewport.followTime && viewport.followPrice);
+    setClass(this.follow, 'on', viewport.followTime && viewport.followPrice);
     const minutes = viewport.widthPx / viewport.pxPerSecond / 60 - state.settings.roomSeconds / 60;
-    this.spans.forEach((span, i) => span.classList.toggle('on', Math.abs(minutes - SPANS[i]!) < 0.4));
+    this.spans.forEach((span, i) => setClass(span, 'on', Math.abs(minutes - SPANS[i]!) < 0.4));
   }
 
   private showSpeed(speed: number | 'max'): void {
@@ -163,9 +163,9 @@ export class TransportBar implements Panel {
 
   private showTime({ transport, source, history }: Snapshot): void {
     const at = transport.seeking ?? history.head;
-    this.time.textContent = Number.isNaN(at) ? '--:--:--' : newYorkTime(at);
-    this.time.classList.toggle('seeking', transport.seeking !== null);
+    setText(this.time, Number.isNaN(at) ? '--:--:--' : newYorkTime(at));
+    setClass(this.time, 'seeking', transport.seeking !== null);
     const end = transport.ended ? ' · end of the data' : '';
-    this.date.textContent = source && !Number.isNaN(at) ? `${newYorkDate(at)} New York${end}` : '';
+    setText(this.date, source && !Number.isNaN(at) ? `${newYorkDate(at)} New York${end}` : '');
   }
 }

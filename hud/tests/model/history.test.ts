@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { BOOK_VALID, History, HISTORY_WINDOWS, PRESENT, WINDOW_VALID } from '../../src/model/history';
-import { HUD_ROWS, SPOT_ROW } from '../../src/model/planes';
+import {
+  BAND_COMPONENTS, BOOK_VALID, History, HISTORY_WINDOWS, PRESENT, SCORES, WINDOW_VALID, type WindowBlock, type WindowRow,
+} from '../../src/model/history';
+import { HUD_ROWS, PLANES, SPOT_ROW } from '../../src/model/planes';
 import type { WindowNo } from '../../src/units/time';
-import { numbers, windowRow } from '../samples/rows';
+import { firstDifference, numbers, windowRow } from '../samples/rows';
 
 const at = (window: number): WindowNo => window as WindowNo;
 
@@ -129,4 +131,67 @@ describe('history', () => {
     expect(history.bands.below_far_vacuum_norm[slot]).toBe(0.5);
     expect(history.scores.above_score[slot]).toBe(0.25);
   });
+
+  it('takes a block as it takes its seconds one by one, gaps and the end of the ring included', () => {
+    const rows = [...Array.from({ length: 40 }, (_, k) => 1785 + k), 1830, 1831].map((w) => (
+      windowRow(w, w % 50, [{ plane: 'wall_core_u8', relTicks: w % 7, u8: w % 250 }], { bookValid: w % 3 !== 0, buyQty: w })));
+    const [byBlock, byRow] = [new History(), new History()];
+    for (let w = 900; w < 2500; w++) byBlock.push(windowRow(w, 5, [{ plane: 'hole_u8', relTicks: 1, u8: 255 }]));
+    byBlock.load(block(rows));
+    for (const row of rows) byRow.push(row);
+    expect([byBlock.oldest, byBlock.head]).toEqual([1785, 1831]);
+    expectEqual(byBlock, byRow);
+  });
+
+  it('keeps the newest 1800 windows of a longer block', () => {
+    const history = new History();
+    history.load(block(Array.from({ length: 1805 }, (_, k) => windowRow(5000 + k, 100))));
+    expect([history.oldest, history.head]).toEqual([5005, 6804]);
+    history.load(block([]));
+    expect(history.isEmpty).toBe(true);
+  });
+
+  it('is filled from behind, also when seconds arrived meanwhile, and counts it', () => {
+    const all = Array.from({ length: 1800 }, (_, k) => windowRow(3000 + k, k % 30, [{ plane: 'wall_core_u8', relTicks: 2, u8: k % 256 }]));
+    const [parts, whole] = [new History(), new History()];
+    parts.load(block(all.slice(1200)));
+    const { jumps } = parts;
+    for (const w of [4800, 4801, 4802]) parts.push(windowRow(w, 9));
+    parts.fill(block(all.slice(0, 1200)));
+    for (const row of all) whole.push(row);
+    for (const w of [4800, 4801, 4802]) whole.push(windowRow(w, 9));
+    expect([parts.oldest, parts.head, parts.fills, parts.jumps]).toEqual([3003, 4802, 1, jumps]);
+    expectEqual(parts, whole);
+    parts.fill(block(all.slice(0, 1200)));
+    expect(parts.fills, 'nothing older came').toBe(1);
+  });
 });
+
+function block(rows: readonly WindowRow[]): WindowBlock {
+  const numbers = (read: (row: WindowRow) => number): Float64Array => Float64Array.from(rows, read);
+  const bytes = (read: (row: WindowRow) => boolean): Uint8Array => Uint8Array.from(rows, (row) => Number(read(row)));
+  const named = <N extends string, T>(names: readonly N[], make: (name: N, i: number) => T): Record<N, T> => (
+    Object.fromEntries(names.map((name, i) => [name, make(name, i)])) as Record<N, T>);
+  return {
+    windows: numbers((row) => row.window), bookValid: bytes((row) => row.bookValid), windowValid: bytes((row) => row.windowValid),
+    phase: numbers((row) => row.phase), spot: numbers((row) => row.spot), bestBid: numbers((row) => row.bestBid),
+    bestAsk: numbers((row) => row.bestAsk), mid: numbers((row) => row.mid), buyQty: numbers((row) => row.buyQty),
+    sellQty: numbers((row) => row.sellQty), scores: named(SCORES, (name) => numbers((row) => row.scores[name])),
+    bands: named(BAND_COMPONENTS, (_, i) => numbers((row) => row.bands[i]!)),
+    planes: named(PLANES, (name) => {
+      const all = new Uint8Array(rows.length * HUD_ROWS);
+      rows.forEach((row, i) => all.set(row.planes[name], i * HUD_ROWS));
+      return all;
+    }),
+  };
+}
+
+/** Every column and plane. */
+function expectEqual(a: History, b: History): void {
+  for (const name of ['flags', 'phase', 'spot', 'bestBid', 'bestAsk', 'mid', 'buyQty', 'sellQty'] as const) {
+    expect(Array.from(a[name]), name).toEqual(Array.from(b[name]));
+  }
+  for (const name of SCORES) expect(Array.from(a.scores[name]), name).toEqual(Array.from(b.scores[name]));
+  for (const name of BAND_COMPONENTS) expect(Array.from(a.bands[name]), name).toEqual(Array.from(b.bands[name]));
+  for (const name of PLANES) expect(firstDifference(a.planes[name], b.planes[name]), name).toBe(-1);
+}

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
-  DEAD_ZONE, easeColumn, easeOf, MEDIAN_MIN_WINDOWS, readingAt, runningMedian, ScoreReader, scoreColumn,
-  secondsSinceTrade, smoothed, SMOOTHING_SECONDS, staleReason, tugColumn, withDeadZone,
+  DEAD_ZONE, easeColumn, easeOf, MEDIAN_MIN_WINDOWS, readingAt, runningMedian, scoreColumn, ScoreReader, secondsSinceTrade, smoothed, SMOOTHING_SECONDS, staleReason, tugColumn, verdict, withDeadZone,
 } from '../../src/model/scores';
 import { at, historyOf, type Second } from './seconds';
 
@@ -127,5 +126,14 @@ describe('stale scores', () => {
 
   it('are those of half an hour without a trade', () => {
     expect(staleReason(historyOf([quiet, quiet]), at(1))).toBe('no trade in the half hour shown');
+  });
+});
+
+describe('the verdict', () => {
+  it('says direction and size in words, and nothing without a median', () => {
+    expect([Number.NaN, 0, 0.01, -0.05, 0.06, -0.2, 0.15].map((deviation) => verdict(deviation))).toEqual([
+      '', 'both ways as usual', 'up a little easier than usual', 'down a little easier than usual', 'up easier than usual',
+      'down much easier than usual', 'up much easier than usual',
+    ]);
   });
 });

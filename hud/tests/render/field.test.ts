@@ -7,8 +7,9 @@ import { paintField } from '../../src/render/field_canvas';
 import { columnsOf, rowsOf } from '../../src/render/geometry';
 import { BACKGROUND, LUMA, NO_SPOT } from '../../src/render/look';
 import { buildLut, COLOURS } from '../../src/render/palette';
+import type { WindowNo } from '../../src/units/time';
 import type { Cell } from '../samples/rows';
-import { firstDifference, windowRow } from '../samples/rows';
+import { firstDifference, numbers, windowRow } from '../samples/rows';
 
 const BOUNDS = { q05: 2, q95: 4.5 };
 const FIRST = 1_767_708_900;
@@ -163,4 +164,30 @@ describe('the field', () => {
       expect(without, name).toBeLessThan(all);
     }
   });
+});
+
+describe('pixels that look like their neighbour', () => {
+  const next = numbers(11);
+  const busy = filled((w) => (w % 9 === 0 ? [] : Array.from({ length: 40 }, (_, k): Cell => ({
+    plane: (['wall_core_u8', 'wall_core_u8', 'side_u8', 'side_u8', 'wall_fog_u8', 'vacuum_u8', 'gex_abs_u8', 'hole_u8'] as const)[Math.floor(next() * 8)]!,
+    relTicks: k - 20 + Math.floor(next() * 3), u8: k % 4 === 0 ? 255 : Math.floor(next() * 4) * 60,
+  }))), (w) => 27_000 + (Math.floor(w / 7) % 3));
+  for (let w = FIRST + 150; w < FIRST + 160; w++) busy.flags[History.slot(w as WindowNo)] = 1;
+
+  for (const [pxPerTick, pxPerSecond] of [[6, 1.4], [9, 3], [1, 1], [0.5, 0.6]] as const) {
+    it(`are what they are when painted alone, at ${pxPerTick} x ${pxPerSecond}`, () => {
+      const view = viewAt(pxPerTick, pxPerSecond);
+      const spots = Int32Array.from({ length: HISTORY_WINDOWS }, (_, slot) => spotTick(busy, slot, NO_SPOT));
+      const strips = { widthPx: view.widthPx, columns: columnsOf(view, busy), rows: rowsOf(view, 4) };
+      const look = { opacity: DEFAULT_SETTINGS.layers, warm: COLOURS.standard.warm };
+      const lut = buildLut('standard', BOUNDS, 0.5);
+      const [together, alone] = [0, 1].map(() => new Uint8ClampedArray(view.widthPx * view.heightPx * 4)) as [Uint8ClampedArray, Uint8ClampedArray];
+      paintField(together, { x0: 0, x1: view.widthPx, y0: 0, y1: view.heightPx }, strips, look, busy, spots, lut);
+      for (let y = 0; y < view.heightPx; y++) {
+        for (let x = 0; x < view.widthPx; x++) paintField(alone, { x0: x, x1: x + 1, y0: y, y1: y + 1 }, strips, look, busy, spots, lut);
+      }
+      expect(firstDifference(together, alone)).toBe(-1);
+      expect(new Set(new Uint32Array(together.buffer)).size).toBeGreaterThan(30);
+    });
+  }
 });

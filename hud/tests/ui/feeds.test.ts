@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { History } from '../../src/model/history';
 import type { Snapshot } from '../../src/model/snapshot';
 import { Feeds, wallSeconds } from '../../src/ui/feeds';
 import type { PanelContext } from '../../src/ui/panel';
@@ -6,6 +7,7 @@ import { tickOf } from '../../src/units/price';
 import { windowEndNs, type WindowNo } from '../../src/units/time';
 import type { HudApi, SurfaceTable } from '../../src/wire/api';
 import { at } from '../model/seconds';
+import { windowRow } from '../samples/rows';
 
 const TICK = tickOf(250_000_000n);
 
@@ -65,11 +67,19 @@ interface Call {
   refuse(why: string): Promise<void>;
 }
 
+/** Seconds without a component in any band. */
+function bareHistory(): History {
+  const history = new History();
+  for (let i = 0; i <= 110; i++) history.push(windowRow(at(i), 100, [], { bands: new Array<number>(24).fill(0) }));
+  return history;
+}
+
 function page(warnings: readonly string[] = ['no_options']) {
   const calls: Call[] = [];
   const snapshot = {
     source: { symbol: 'ESH6', dt: '2026-01-06', epoch: 'one', tick: TICK, warnings },
     transport: { playing: true, speed: 1 },
+    history: bareHistory(),
   };
   const ask = (what: string, start: bigint, end: bigint): Promise<SurfaceTable> => new Promise((resolve, reject) => {
     const settle = async (done: () => void): Promise<void> => {
@@ -95,25 +105,31 @@ function page(warnings: readonly string[] = ['no_options']) {
   return { feeds: new Feeds(context), calls, redraw, snapshot, of: (what: string) => calls.filter((call) => call.what === what) };
 }
 
+/** A frame that follows the head, and the moment in which its questions go out. */
+async function follow(feeds: Feeds, window: WindowNo): Promise<void> {
+  feeds.follow(window);
+  await vi.advanceTimersByTimeAsync(80);
+}
+
 describe('feeds', () => {
   beforeEach(() => { vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }); });
   afterEach(() => { vi.useRealTimers(); });
 
   it('ask for the half minute first and then for what is new', async () => {
     const { feeds, of, redraw } = page();
-    feeds.follow(at(100));
+    await follow(feeds, at(100));
     expect(of('wall')).toMatchObject([{ from: at(70), window: at(100) }]);
     await of('wall')[0]!.answer(wall([at(100), 'A', 1, 10]));
     expect(redraw).toHaveBeenCalled();
     expect(feeds.walls.newest(at(100))).toBe(at(100));
-    feeds.follow(at(101));
+    await follow(feeds, at(101));
     await vi.advanceTimersByTimeAsync(1000);
     expect(of('wall')[1]).toMatchObject({ from: at(100), window: at(101) });
   });
 
   it('have one question out at a time, and then ask for the newest second wanted', async () => {
     const { feeds, of } = page();
-    for (let i = 0; i < 5; i++) feeds.follow(at(i));
+    for (let i = 0; i < 5; i++) await follow(feeds, at(i));
     await vi.advanceTimersByTimeAsync(1000);
     expect(of('context')).toMatchObject([{ window: at(0) }]);
     await of('context')[0]!.answer(table({}));
@@ -123,7 +139,7 @@ describe('feeds', () => {
 
   it('do not ask again for a second that has no row', async () => {
     const { feeds, of } = page();
-    feeds.follow(at(3));
+    await follow(feeds, at(3));
     await of('context')[0]!.answer(table({}));
     for (let i = 0; i < 4; i++) {
       feeds.follow(at(3));
@@ -134,10 +150,10 @@ describe('feeds', () => {
 
   it('tell a refusal as a sentence, try again, and forget it when the answer comes', async () => {
     const { feeds, of } = page();
-    feeds.follow(at(3));
+    await follow(feeds, at(3));
     await of('context')[0]!.refuse('the range is too long');
     expect(feeds.refusal).toBe('No numbers for the bands: the range is too long.');
-    feeds.follow(at(3));
+    await follow(feeds, at(3));
     await vi.advanceTimersByTimeAsync(1000);
     expect(of('context'), 'not at once').toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1500);
@@ -148,11 +164,11 @@ describe('feeds', () => {
 
   it('forget everything when the service serves other data', async () => {
     const { feeds, of, snapshot } = page();
-    feeds.follow(at(3));
+    await follow(feeds, at(3));
     await of('wall')[0]!.answer(wall([at(3), 'A', 1, 10]));
     const late = of('context')[0]!;
     snapshot.source = { ...snapshot.source, epoch: 'two' };
-    feeds.follow(at(3));
+    await follow(feeds, at(3));
     expect(feeds.walls.newest(at(3))).toBeNaN();
     await late.answer(table({ last_trade_age_ns: [0n] }));
     expect(feeds.context, 'an answer of the old data does not count').toBeNull();
@@ -160,12 +176,36 @@ describe('feeds', () => {
     expect(of('context'), 'the same second is asked for anew').toHaveLength(2);
   });
 
+  it('ask for nothing within the frame, and after a jump only for where it ends', async () => {
+    const { feeds, of, snapshot } = page();
+    feeds.follow(at(3));
+    expect(of('wall')).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(1000);
+    await of('wall')[0]!.answer(wall([at(3), 'A', 1, 10]));
+    for (const i of [40, 50, 60]) {
+      snapshot.history.jumps++;
+      feeds.follow(at(i));
+      await vi.advanceTimersByTimeAsync(20);
+    }
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(of('wall').map(({ window }) => window)).toEqual([at(3), at(60)]);
+  });
+
+  it('ask for level counts only where a band shows no component: no other band can be empty', async () => {
+    const { feeds, of, snapshot } = page();
+    snapshot.history.push(windowRow(at(111), 100, [], { bands: Array.from({ length: 24 }, (_, i) => (i % 3 === 0 ? 0.1 : 0)) }));
+    await follow(feeds, at(111));
+    expect(of('context')).toHaveLength(0);
+    await follow(feeds, at(110));
+    expect(of('context')).toHaveLength(1);
+  });
+
   it('ask for no gamma where the manifests say that there is none', async () => {
     const without = page(['no_options']);
-    without.feeds.follow(at(3));
+    await follow(without.feeds, at(3));
     expect(without.of('gex_profile')).toHaveLength(0);
     const withGamma = page([]);
-    withGamma.feeds.follow(at(3));
+    await follow(withGamma.feeds, at(3));
     expect(withGamma.of('gex_profile')).toHaveLength(1);
     await withGamma.of('gex_profile')[0]!.answer(table({
       net_gex: [500], flip_points: [[6900, 6950.5]], gamma_centre_points: [6925], top_call_strike_points: [6950],

@@ -35,6 +35,7 @@ describe('numbers', () => {
   });
   it('show signs, and none for zero', () => {
     expect([3, -3, 0, Number.NaN].map((value) => signedText(value, lotsText))).toEqual(['+3', '−3', '0', '–']);
+    expect([0.004, -0.004, -0.006].map((value) => signedText(value, scoreText))).toEqual(['0.00', '0.00', '−0.01']);
   });
   it('show durations, scores and gamma', () => {
     expect([5, 65, 3599, 3600, 7384].map(durationText)).toEqual(['5 s', '1 min 05 s', '59 min 59 s', '1 h 00 min', '2 h 03 min']);
