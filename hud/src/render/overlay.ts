@@ -317,7 +317,7 @@ export class Overlay {
     return names;
   }
 
-  /** Names over everything else, each with a dark rim: the head's lines run through them. */
+  /** Names over everything else, on a dark ground: the head's lines run through them. */
   private drawNames(context: CanvasRenderingContext2D, state: Snapshot, names: ReadonlyMap<number, readonly string[]>): void {
     const { viewport: view, settings } = state;
     this.namesPx = 0;
@@ -326,15 +326,15 @@ export class Overlay {
     context.font = `${11 * view.dpr}px system-ui, sans-serif`;
     context.textBaseline = 'bottom';
     context.textAlign = 'right';
-    context.fillStyle = 'rgb(206 216 230)';
-    context.strokeStyle = css(BACKGROUND);
-    context.lineWidth = 3 * view.dpr;
     // levels at one price share a label: "OR5 low, OR15 low"
     for (const [y, shared] of names) {
       const text = shared.join(', ');
-      context.strokeText(text, view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
+      const widthPx = context.measureText(text).width;
+      context.fillStyle = css(BACKGROUND, 0.72);
+      context.fillRect(view.widthPx - widthPx - 7 * view.dpr, y - 15 * view.dpr, widthPx + 7 * view.dpr, 14 * view.dpr);
+      context.fillStyle = 'rgb(206 216 230)';
       context.fillText(text, view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
-      this.namesPx = Math.max(this.namesPx, Math.ceil(context.measureText(text).width + 9 * view.dpr));
+      this.namesPx = Math.max(this.namesPx, Math.ceil(widthPx + 9 * view.dpr));
     }
   }
 }

@@ -18,8 +18,12 @@ export function element<K extends keyof HTMLElementTagNameMap>(
 
 /** Set the text only when it changed, so that nothing is laid out for nothing. */
 export function setText(node: HTMLElement, text: string): void {
-  if (node.textContent !== text) node.textContent = text;
+  if (texts.get(node) === text) return; // remembered: the document is slow to ask
+  texts.set(node, text);
+  node.textContent = text;
 }
+
+const texts = new WeakMap<HTMLElement, string>();
 
 export function setClass(node: HTMLElement, name: string, on: boolean): void {
   if (node.classList.contains(name) !== on) node.classList.toggle(name, on);

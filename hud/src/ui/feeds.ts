@@ -193,7 +193,7 @@ export class Feeds {
     if (this.profile?.window !== window) want('profile', slow);
     if (this.chain(window).kind !== 'live') return;
     if (this.gammaAt?.window !== window) want('gamma', slow);
-    if (this.gammaProfile?.window !== window) want('gammaProfile', transport.playing ? 900 : 150);
+    if (this.gammaProfile?.window !== window) want('gammaProfile', slow);
   }
 
   private async fetchWall(window: WindowNo): Promise<void> {

@@ -39,7 +39,8 @@ export const ladder: Panel = {
     // the newest second whose numbers are here; while they are on their way the one before stays
     const at = feeds.walls.newest(history.head);
     const late = history.head - at > USUAL_LAG;
-    const slot = history.slotOf(history.head);
+    // spot of the same second as the numbers
+    const slot = history.slotOf(Number.isNaN(at) ? history.head : at);
     const spot = slot >= 0 ? history.spot[slot]! : Number.NaN;
     const bookValid = slot >= 0 && (history.flags[slot]! & BOOK_VALID) !== 0;
     const sheet = sketch.begin(source, at, late, bookValid, feeds.walls.version, spot, feeds.profile, ...priceKey(viewport));
