@@ -267,11 +267,14 @@ export class Session implements TransportActions {
     const phase = day.phase[at];
     const opens = day.phase.indexOf(PHASE_OPEN, at);
     if (phase === undefined || phase === PHASE_OPEN || opens < 0 || this.store.snapshot.connection.notice !== null) return;
-    this.store.setConnection({
-      notice: `The market is ${(PHASES[phase] ?? 'not open').replace('_', '-')} here, so the picture is grey. It opens at ${
-        newYorkTime((day.firstWindow + opens) as WindowNo)} New York time (G goes to a time).`,
-    });
+    // the first open window ends one second after the opening
+    const opening = newYorkTime((day.firstWindow + opens - 1) as WindowNo);
+    this.placeNotice = `The market is ${(PHASES[phase] ?? 'not open').replace('_', '-')} here, so the picture is grey.`
+      + ` It opens at ${opening} New York time (G goes to a time).`;
+    this.store.setConnection({ notice: this.placeNotice });
   }
+  /** A notice that is about the place shown and goes with it. */
+  private placeNotice: string | null = null;
 
   private linked(state: 'open' | 'lost' | 'refused', detail: string): void {
     const { connection } = this.store.snapshot;
@@ -390,6 +393,7 @@ export class Session implements TransportActions {
   private seekNow(to: WindowNo): void {
     this.lastSeekMs = this.nowMs();
     this.start = to;
+    if (this.placeNotice !== null && this.store.snapshot.connection.notice === this.placeNotice) this.store.setConnection({ notice: null });
     this.held = [];
     const next = clamp((to + 1) as WindowNo, this.day!.firstWindow, this.day!.lastWindow);
     this.stream?.send({ type: 'seek', ts_ns: String(windowEndNs(next)) });

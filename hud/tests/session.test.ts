@@ -13,6 +13,9 @@ const FIRST = 10_001;
 const LAST = 14_000;
 const BACK = 20; // windows of a bootstrap in these tests; the service sends 1800
 
+/** What of the day's overview a session reads; null: the service has none. */
+let overview: { readonly firstWindow: number; readonly phase: Uint8Array } | null = null;
+
 /** A service that answers when a test lets it. */
 class FakeApi {
   readonly asked: number[] = [];
@@ -45,7 +48,10 @@ class FakeApi {
     // the ends of the range stand for it: a table of every second takes long to make
     return new ArrowTable(hudBytes([start + 1, end].map((window) => windowRow(window, 27_800))));
   }
-  async dayOverview(): Promise<never> { throw new ServiceError(404, 'no overview in this test'); }
+  async dayOverview(): Promise<unknown> {
+    if (overview === null) throw new ServiceError(404, 'no overview in this test');
+    return overview;
+  }
   async levels(): Promise<never[]> { return []; }
   async release(): Promise<void> {
     this.hold = false;
@@ -259,5 +265,15 @@ describe('a session', () => {
     expect(head()).toBe(13_900);
     expect(store.snapshot.history.oldest).toBe(12_101);
     expect(store.snapshot.error).toBeNull();
+  });
+
+  it('says when the market opens where the page opens before it, until somebody goes elsewhere', async () => {
+    overview = { firstWindow: FIRST, phase: Uint8Array.from({ length: LAST - FIRST + 1 }, (_, i) => (FIRST + i < 12_961 ? 1 : 2)) };
+    await opened();
+    overview = null;
+    expect(store.snapshot.connection.notice).toMatch(/^The market is pre-open here, so the picture is grey\. It opens at \d\d:36:00 New York time/);
+    session.seek(13_000 as WindowNo);
+    await settled();
+    expect(store.snapshot.connection.notice).toBeNull();
   });
 });

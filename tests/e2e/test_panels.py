@@ -249,6 +249,14 @@ def test_volume_and_delta_below_are_those_of_the_second(still: Hud, tables: Tabl
     assert _label(still, "delta") == f"Cumulative delta {sign}{abs(delta):,} lots"
 
 
+def _gamma_text(contracts: float) -> str:
+    """Contracts per point as the page writes them: about three digits, a true minus."""
+    size = abs(contracts)
+    digits = f"{math.floor(size + 0.5):,}" if size >= 100 else f"{size:.1f}" if size >= 10 else f"{size:.2f}"
+    sign = "" if float(digits.replace(",", "")) == 0 else "+" if contracts > 0 else MINUS
+    return sign + digits
+
+
 def _number(text: str) -> float:
     return float(text.replace(",", "").replace(MINUS, "-"))
 
@@ -261,10 +269,12 @@ def test_gamma_is_that_of_the_lake_or_says_that_there_is_none(still: Hud, tables
         return
     head = _head(still)
     row = tables.window(GEX_PROFILE, head).iloc[0]
+    # what it told while the clock ran may be a few seconds old
+    net = re.escape(_gamma_text(row.net_gex / 50))
     told = _eventually(
         still,
         "gamma",
-        r"net (\S+) contracts per point; (?:flips at (.*?)|no flip within 150 points);"
+        rf"net ({net}) contracts per point; (?:flips at (.*?)|no flip within 150 points);"
         r" conventions from (\S+) to ([^\s,]+(?:,\d+)?)",
         lambda: _label(still, "gamma"),
     )

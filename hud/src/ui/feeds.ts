@@ -48,6 +48,7 @@ class Follower {
   private running = false;
   private timer = 0;
   private startedMs = Number.NEGATIVE_INFINITY;
+  private dueMs = 0;
   private generation = 0;
 
   constructor(
@@ -59,8 +60,15 @@ class Follower {
   want(window: WindowNo, everyMs: number, fromMs = 0): void {
     if (window === this.answered) return;
     this.wish = window;
-    if (this.running || this.timer !== 0) return;
-    const wait = Math.max(this.startedMs + everyMs, fromMs) - performance.now();
+    if (this.running) return;
+    const dueMs = Math.max(this.startedMs + everyMs, fromMs);
+    if (this.timer !== 0) {
+      if (dueMs >= this.dueMs) return;
+      never(this.timer); // a clock that stops wants its numbers sooner than one that runs
+    }
+    this.timer = 0;
+    this.dueMs = dueMs;
+    const wait = dueMs - performance.now();
     if (wait > 0) this.timer = later(() => { this.timer = 0; void this.run(everyMs); }, wait);
     else void this.run(everyMs);
   }
@@ -327,10 +335,10 @@ export class Feeds {
   }
 }
 
-/** Whether a band of the window has no component at all: only such a band can be EMPTY, which its level count decides. */
+/** Whether a band of the window has walls of strength 0: only such a band can be EMPTY, which its level count decides. */
 export function hasBareBand(history: HistoryView, window: WindowNo): boolean {
   const slot = history.slotOf(window);
-  return slot >= 0 && DIRECTIONS.some((d) => BANDS.some((b) => COMPONENTS.every((c) => history.bands[`${d}_${b}_${c}`][slot] === 0)));
+  return slot >= 0 && DIRECTIONS.some((d) => BANDS.some((b) => history.bands[`${d}_${b}_wall_strength_norm`][slot] === 0));
 }
 
 const never = (timer: number): void => clearTimeout(timer);

@@ -98,12 +98,11 @@ export const ladder: Panel = {
     g.fillStyle = sketch.colour('dim');
     g.font = sketch.font(0.86);
     for (const column of COLUMNS) g.fillText(column.head, column.right * width, headHeight / 2);
-    const notes = [
+    const notes = rows === null ? 'waiting for numbers' : [
       '1 s',
       group > 1 ? `${group} ticks a row` : '',
-      rows !== null && rows.flowSeconds < FLOW_SECONDS ? `sums over ${rows.flowSeconds} s` : '',
-      rows !== null && late ? `of ${windowText(at)}` : '',
-      rows === null ? 'waiting for numbers' : '',
+      rows.flowSeconds < FLOW_SECONDS ? `sums over ${rows.flowSeconds} s` : '',
+      late ? `of ${windowText(at)}` : '',
       bookValid ? '' : 'book invalid',
     ].filter((note) => note !== '').join(' · ');
     g.textAlign = 'left';

@@ -75,8 +75,9 @@ export const readout: Panel = {
       return row < 0 ? '' : lotsText(wall!.end[row]!);
     };
     setText(parts.spot, priceText(history.spot[slot]!, source.tick));
-    setText(parts.bid, `${lots('bid', bid)} × ${priceText(bid, source.tick)}`);
-    setText(parts.ask, `${priceText(ask, source.tick)} × ${lots('ask', ask)}`);
+    const both = (...texts: readonly string[]): string => texts.filter((text) => text !== '').join(' × ');
+    setText(parts.bid, both(lots('bid', bid), priceText(bid, source.tick)));
+    setText(parts.ask, both(priceText(ask, source.tick), lots('ask', ask)));
     const spread = ask - bid;
     setText(parts.spread, spreadText(spread));
   },

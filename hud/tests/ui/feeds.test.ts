@@ -191,13 +191,26 @@ describe('feeds', () => {
     expect(of('wall').map(({ window }) => window)).toEqual([at(3), at(60)]);
   });
 
-  it('ask for level counts only where a band shows no component: no other band can be empty', async () => {
+  it('ask for level counts only where a band has no wall: no other band can be empty', async () => {
     const { feeds, of, snapshot } = page();
     snapshot.history.push(windowRow(at(111), 100, [], { bands: Array.from({ length: 24 }, (_, i) => (i % 3 === 0 ? 0.1 : 0)) }));
     await follow(feeds, at(111));
     expect(of('context')).toHaveLength(0);
     await follow(feeds, at(110));
     expect(of('context')).toHaveLength(1);
+  });
+
+  it('ask for what hardly changes every few seconds, and soon when the clock stops', async () => {
+    const { feeds, of, snapshot } = page();
+    await follow(feeds, at(3));
+    await of('profile')[0]!.answer(table({ price_int: [], buy_qty: [], sell_qty: [], auction_qty: [] }));
+    await follow(feeds, at(4));
+    await vi.advanceTimersByTimeAsync(800);
+    expect(of('profile')).toHaveLength(1);
+    snapshot.transport.playing = false;
+    await follow(feeds, at(4));
+    await vi.advanceTimersByTimeAsync(100);
+    expect(of('profile').map(({ window }) => window)).toEqual([at(3), at(4)]);
   });
 
   it('ask for no gamma where the manifests say that there is none', async () => {
