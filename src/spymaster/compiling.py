@@ -45,12 +45,16 @@ def kernel_modules() -> tuple[str, ...]:
     return tuple(f"{package.__name__}.{name}" for name in by_size)
 
 
-def cold_kernels() -> tuple[str, ...]:
-    """Kernel modules that no earlier process has finished compiling, from the marks in the cache folder."""
+def cold_kernels(modules: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Those of `modules` (default: the pipeline's) that no earlier process has finished compiling.
+
+    From the marks in the cache folder. That of the simulator does not know its source: it serves notes alone.
+    """
     from data_eng.kernels.jit import cache_folder
 
     folder = cache_folder()
-    return tuple(name for name in kernel_modules() if not (folder / f"{name}{_MARK}").exists())
+    names = kernel_modules() if modules is None else modules
+    return tuple(name for name in names if not (folder / f"{name}{_MARK}").exists())
 
 
 class Compilation:
@@ -127,7 +131,7 @@ class Compilation:
             with child:
                 while (name := self._next()) is not None:
                     compiled = _compiles(child, name)
-                    if compiled and name not in SIMULATOR:
+                    if compiled:
                         _mark(name)
                     self._done[name].set_result(None)
                     if not compiled:

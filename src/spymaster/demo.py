@@ -137,8 +137,10 @@ def _play(
     """(symbol, why there is no picture, one line per check, what does not hold) of a day from nothing."""
     raw = root / SIMULATED_RAW
     # every step waits for the kernels that it calls; the others are compiled meanwhile
-    with Compilation((*SIMULATOR, *cold_kernels())) as compilation, compilation.waited_for():
-        report.note(NOTE)
+    cold = cold_kernels()
+    with Compilation((*SIMULATOR, *cold)) as compilation, compilation.waited_for():
+        if cold or cold_kernels(SIMULATOR):
+            report.note(NOTE)
         from data_eng import pipeline
         from data_eng.lake import Lake
         from data_eng.params import RunParams
