@@ -79,7 +79,7 @@ def test_other_code_makes_it_stale(lake: Lake) -> None:
     assert _selection_of(lake, stage, [], now).health == "fresh"
     one = _selection_of(lake, stage, [], "older code")
     assert (one.health, one.reason) == ("stale", "the code changed")
-    assert one.rebuild == f"spymaster ingest --dt {DT} --lake {lake.root}"
+    assert one.rebuild == f"spymaster ingest --dt {DT} --raw FOLDER_OF_DBN_FILES --lake {lake.root}"
 
 
 def test_an_input_that_is_gone_makes_it_stale(lake: Lake) -> None:

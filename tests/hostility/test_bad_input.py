@@ -274,7 +274,7 @@ def test_lake_that_is_a_file(case: Case) -> None:
     case.lake = case.folder / "file"
     case.lake.write_text("in the way")
     answer = case.run(case.raw)
-    assert_told(answer, 1, "the lake cannot be written", case.lake, "give the same command again")
+    assert_told(answer, 1, "a file stands where a folder belongs", case.lake, "name a folder as --lake")
     assert case.lake.read_text() == "in the way"
 
 

@@ -99,13 +99,15 @@ def test_seq_at_is_the_first_window_that_ends_at_or_after(cache: HudCache, offse
 @pytest.mark.parametrize("surface", REQUIRED, ids=lambda s: s.id)
 def test_a_missing_table_fails_at_once_with_its_command(copied: Lake, surface) -> None:  # type: ignore[no-untyped-def]
     copied.delete(surface.dataset, SYMBOL, DT)
-    with pytest.raises(MissingDataError, match=rf"spymaster run .*--only {surface.table.name}"):
+    with pytest.raises(MissingDataError, match=rf"no {surface.dataset} .*: spymaster run --dt {DT}"):
         HudStreamService(copied).load_cache(SYMBOL, DT)
 
 
 def test_a_missing_calibration_fails_at_once_with_its_command(copied: Lake) -> None:
     copied.delete("gold.hud.physics_norm_calibration", SYMBOL, DT)
-    with pytest.raises(MissingDataError, match="--only physics_norm_calibration"):
+    with pytest.raises(
+        MissingDataError, match=rf"no gold.hud.physics_norm_calibration .*: spymaster run --dt {DT}"
+    ):
         HudStreamService(copied).load_cache(SYMBOL, DT)
 
 

@@ -16,6 +16,7 @@ from data_eng.errors import LakeError, MissingDataError
 from data_eng.params import RunParams
 from data_eng.schema import table
 from data_eng.sessions import pause_intervals
+from data_eng.stage import SilentReporter
 from data_eng.stages.bronze.mbo_rows import to_bronze
 from data_eng.stages.silver.future_mbo import compute_futures_surfaces_1s as stage
 from data_eng.stages.silver.future_mbo.book_engine import BookEngine, Windows
@@ -73,6 +74,7 @@ class Context:
         self.progress: list[tuple[int, int]] = []
         self.committed: list[str] = []
         self.counters: dict[str, int] = {}
+        self.report = SilentReporter()
 
     def iter_batches(self, dataset: str, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         assert dataset == stage.MBO
@@ -96,9 +98,10 @@ class Context:
     def advance(self, done: int, total: int) -> None:
         self.progress.append((done, total))
 
-    def commit(self, *writers: Writer, counters: dict[str, int]) -> None:
+    def commit(self, *writers: Writer, counters: dict[str, int], warnings: Sequence[str]) -> None:
         self.committed = [writer.dataset for writer in writers]
         self.counters = counters
+        assert list(warnings) == self.report.warnings, "what is said is stored"
 
     def windows(self) -> Windows:
         return Windows(*(self.writers[name].table() for name in stage.OUTPUTS))
