@@ -6,16 +6,8 @@ every line that is not listed here must have been reached on the way.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 from data_eng.kernels import book
-
-CHILD = Path(__file__).with_name("book_without_jit.py")
-REPOSITORY = Path(__file__).resolve().parents[3]
+from tests.data_eng.kernels.jitless import report_without_jit
 
 OUR_OWN_FAULT = (
     "would be a fault of the kernel itself: the counter must stay 0, and there is no stream for it"
@@ -33,21 +25,7 @@ UNREACHED = {
 
 
 def test_the_kernel_without_the_jit_equals_the_twin_and_every_line_is_reached() -> None:
-    done = subprocess.run(
-        [sys.executable, str(CHILD)],
-        env=os.environ
-        | {
-            "NUMBA_DISABLE_JIT": "1",
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)]),
-        },
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads(done.stdout)
+    report = report_without_jit("book_without_jit.py")
     assert report["streams"] >= 25
     assert report["lines"] > 900, f"{book.__name__} lost its lines: the tracer sees another file"
     assert set(report["missed"]) == set(UNREACHED), report["missed"]

@@ -6,14 +6,7 @@ and every line that is not listed here must have been reached on the way.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-CHILD = Path(__file__).with_name("options_without_jit.py")
-REPOSITORY = Path(__file__).resolve().parents[3]
+from tests.data_eng.kernels.jitless import report_without_jit
 
 IMPORTED = "names the types of the compiled entries while the module is imported"
 ROUNDING = "where rounding alone leaves nothing to solve, or a bracket of no width"
@@ -30,21 +23,7 @@ UNREACHED = {
 
 
 def test_the_kernels_without_the_jit_equal_the_twins_and_every_line_is_reached() -> None:
-    done = subprocess.run(
-        [sys.executable, str(CHILD)],
-        env=os.environ
-        | {
-            "NUMBA_DISABLE_JIT": "1",
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)]),
-        },
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads(done.stdout)
+    report = report_without_jit("options_without_jit.py")
     assert report["cases"] >= 12
     assert report["lines"] > 700, "the kernels lost their lines: the tracer sees other files"
     assert set(report["missed"]) <= set(UNREACHED), report["missed"]
