@@ -118,8 +118,11 @@ def _run_request(
     if not plan:
         kernels_ready()
     from data_eng import pipeline
+    from data_eng.stage_order import stage_named
 
     opened, chosen, source = lake.open(), params.checked(), raw.source()
+    for name in (*request.only, *filter(None, [request.from_stage])):
+        stage_named(name, pipeline.STAGES)  # a wrong word is named before files are looked for
     with reporter(json=output.json) as report:
         symbol = day.resolve(opened, raw=None if plan else source, report=report)
         if plan:

@@ -320,3 +320,12 @@ def test_every_script_runs_from_any_directory_and_explains_itself(script: str, t
     assert script in done.stdout
     assert "--dt" in done.stdout
     assert "Exit codes: 0 = ok, 1 = " in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--from-stage", "--only"])
+def test_a_wrong_stage_is_named_before_files_are_looked_for(
+    option: str, spymaster: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = spymaster("run", option, "weather")
+    assert (answer.code, "weather" in answer.err) == (2, True)
