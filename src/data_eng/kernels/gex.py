@@ -1,64 +1,40 @@
-"""Gamma exposure of a chain, window by window: numbers in arrays in, arrays out (spec 7.2-7.4).
+"""Gamma exposure of a chain, window by window: numbers in arrays in, arrays out (spec 7.2, 7.3).
 
-`solve` works on the options of one shard and on nothing that another shard has; `lay_out` and `profile`
-work on all strikes together, in strike order. So any number of shards gives the same bytes.
-
-A series is the options of one strike and expiration; they share one volatility. Its last solution is kept as
-an anchor: mid, forward, and the slope of s = v sqrt T by the value solved for. While mid and forward stand,
-only exp(rT) moves that value, by some 1e-9 of itself a second: the anchor's tangent then gives s to 1e-13,
-and nothing is solved.
+`solve` works on the options of one shard and on nothing that another shard has; `lay_out` works on all
+strikes together, in strike order. So any number of shards gives the same bytes.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numba as nb
 import numpy as np
 
-from data_eng.kernels.black76 import (
-    V_HIGH,
-    V_LOW,
-    implied_total_vol,
-    normal_cdf,
-    scaled_slope,
-    time_value,
-)
 from data_eng.kernels.jit import njit
-from data_eng.kernels.option_layout import CALL, PUT, Q_CROSSED, Q_NO_BOOK
+from data_eng.kernels.option_layout import CALL, Q_CROSSED, Q_NO_BOOK
+from data_eng.kernels.series_vols import (
+    BY_MID,
+    BY_SPOT,
+    NO_VALUE,
+    R_CROSSED,
+    R_EXPIRED,
+    R_NO_BOOK,
+    R_NO_OI,
+    R_OK,
+    R_ONE_SIDED,
+    W_D1,
+    W_DENSITY,
+    W_DISCOUNT,
+    W_ROOT,
+    W_S,
+    W_TAIL,
+    _densities,
+    _series_vols,
+)
 from data_eng.units import EPS_GEX, PRICES_PER_POINT, STRIKE_OFFSETS, STRIKE_STEP_INT, WINDOW_NS
 
-R_OK, R_ONE_SIDED, R_CROSSED, R_BELOW_INTRINSIC, R_NO_ROOT, R_EXPIRED, R_NO_OI, R_NO_BOOK = range(8)
-"""reasons, in the order of `schema.silver_option.QUOTE_REASONS`"""
-NS_PER_YEAR = 86_400e9 * 365
-TANGENT_REACH = 2e-7
-"""largest relative change of the value solved for that the anchor's tangent is trusted with"""
 QUOTE_REACH_INT = 200 * PRICES_PER_POINT
-REACH_POINTS = 150.0
-NO_VALUE = -1.0
-_ROUGH = 1e-4
-"""share of the sum of absolute terms above which the sign of a rough sum is certain"""
-_STEEPEST = 0.6066
-"""above e^(-1/2), the largest slope of e^(-x^2 / 2)"""
-_SAFE_EXPONENT = -700.0
-"""e to this power is far from underflow"""
-_ONE_OVER_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
-
-ANCHOR = np.dtype(
-    [
-        ("mid", "f8"),
-        ("forward", "f8"),
-        ("option", "i8"),  # -1 while there is none
-        ("wanted", "f8"),
-        ("s", "f8"),
-        ("tangent", "f8"),  # NO_VALUE until it is asked for
-        ("log_forward", "f8"),  # forward of the two terms below
-        ("log_moneyness", "f8"),  # ln(forward / strike)
-        ("scale", "f8"),  # sqrt(forward x strike)
-    ],
-    align=True,
-)
 
 
 class SolveArrays(NamedTuple):
@@ -70,9 +46,12 @@ class SolveArrays(NamedTuple):
     expiration: Any  # int64[n] ns
     multiplier: Any  # float64[n]
     series: Any  # int32[n]
+    series_strike: Any  # int64[g], ascending
+    series_expiration: Any  # int64[g] ns
     strike_of: Any  # int32[n], index of the option's strike
     first: Any  # int32[g + 1]: the options of series g are member[first[g]:first[g + 1]]
     member: Any  # int32[n], calls before puts
+    pair: Any  # int32[2, g]: call and put of a series of one each, else -1
     column: Any  # int32[n], column of the option in the book output
     interest: Any  # float64[n], open interest as of the window
     interest_ts: Any  # int64[n]
@@ -80,94 +59,25 @@ class SolveArrays(NamedTuple):
     news_option: Any  # int32[m]
     news_interest: Any  # float64[m]
     cursor: Any  # int64[1]: announcements told so far
-    anchors: Any  # ANCHOR[2, g]: by spot, by the futures mid
+    anchors: Any  # float64[2, ANCHOR_ROWS, g padded]: by spot, by the futures mid
     status: Any  # int8[n], scratch: why the option gave no volatility
-    shared: Any  # float64[2, g], scratch: d1 and D phi(d1) of the series in the window
+    work: Any  # float64[WORK_ROWS, g padded], scratch; W_STRIKE is filled in
+    again: Any  # float64[WORK_ROWS, g padded], scratch
+    queue: Any  # int32[g], scratch
+    vol_mid: Any  # float64[1, g], scratch
     vol: Any  # float64[w, g], NO_VALUE = none
     net_weight: Any  # float64[w, g], multiplier x (calls - puts) open
-    flow_weight: Any  # float64[w, g], the same less what aggressors bought
+    flow_gex: Any  # float64[w, g], gamma x multiplier x (calls - puts) open, less what aggressors bought
     call_abs: Any  # float64[w, k]
     put_abs: Any  # float64[w, k]
-    q_window: Any  # int32[rows], row of the window in the block
-    q_option: Any  # int32[rows]
+    q_place: Any  # int64[rows]: row of the window in the block x options + option
     q_reason: Any  # int8[rows]
+    q_bid: Any  # int64[rows]
+    q_ask: Any  # int64[rows]
+    q_bid_qty: Any  # int32[rows]
+    q_ask_qty: Any  # int32[rows]
     q_values: Any  # float64[9, rows]: mid, age, seconds, interest, vol, delta, gamma, vega, vol at the mid
     q_interest_ts: Any  # int64[rows]
-
-
-@njit(forceinline=True)
-def _set_forward(anchors, which, g, forward, strike):
-    """Terms of a series that stand as long as its forward does."""
-    if anchors[which, g].log_forward != forward:
-        anchors[which, g].log_forward = forward
-        anchors[which, g].log_moneyness = math.log(forward / strike)
-        anchors[which, g].scale = math.sqrt(forward * strike)
-
-
-@njit(forceinline=True)
-def _is_steep(a, s):
-    """Whether the slope of the value by s is a number above 0; far from its peak it underflows."""
-    ratio = a / s
-    return -0.5 * (ratio * ratio + 0.25 * s * s) > _SAFE_EXPONENT or scaled_slope(a, s) > 0.0
-
-
-@njit()
-def _series_vol(anchors, status, which, g, right, strike, forward, discount, root, option, mid):
-    """Volatility of a series from the mid of one option, or NO_VALUE; status tells why, for F = spot."""
-    above = time_value(right, mid, discount, forward, strike)
-    if not above > 0.0:
-        inner = forward - strike if right == CALL else strike - forward
-        if which == 0:
-            status[option] = R_BELOW_INTRINSIC if mid <= discount * max(inner, 0.0) else R_NO_ROOT
-        return NO_VALUE
-    wanted = above / anchors[which, g].scale
-    a = -abs(anchors[which, g].log_moneyness)
-    guess = -1.0
-    if anchors[which, g].option >= 0:
-        guess = anchors[which, g].s
-        if (
-            anchors[which, g].option == option
-            and anchors[which, g].mid == mid
-            and anchors[which, g].forward == forward
-            and abs(wanted - anchors[which, g].wanted) <= TANGENT_REACH * wanted
-        ):
-            if anchors[which, g].tangent < 0.0:
-                anchors[which, g].tangent = 1.0 / scaled_slope(a, guess)
-            s = guess + (wanted - anchors[which, g].wanted) * anchors[which, g].tangent
-            if V_LOW * root <= s <= V_HIGH * root:
-                return s / root
-    s = implied_total_vol(wanted, a, math.exp(0.5 * a), V_LOW * root, V_HIGH * root, guess)
-    if s < 0.0:
-        if which == 0:
-            status[option] = R_NO_ROOT
-        anchors[which, g].option = -1
-        return NO_VALUE
-    anchors[which, g].mid = mid
-    anchors[which, g].forward = forward
-    anchors[which, g].option = option if _is_steep(a, s) else -1
-    anchors[which, g].wanted = wanted
-    anchors[which, g].s = s
-    anchors[which, g].tangent = NO_VALUE
-    return s / root
-
-
-@njit(forceinline=True)
-def _first_vol(e, mids, w, which, g, strike, forward, discount, root):
-    """The first volatility among the options of a series that carry weight: out of the money first."""
-    first_right = CALL if strike >= forward else PUT
-    vol = NO_VALUE
-    for turn in range(2):
-        right = first_right if turn == 0 else 1 - first_right
-        for m in range(e.first[g], e.first[g + 1]):
-            option = e.member[m]
-            if vol < 0.0 and e.right[option] == right and e.interest[option] > 0.0:
-                total = mids[w, e.column[option]]
-                if total > 0:
-                    mid = total / (2.0 * PRICES_PER_POINT)
-                    vol = _series_vol(
-                        e.anchors, e.status, which, g, right, strike, forward, discount, root, option, mid
-                    )
-    return vol
 
 
 @njit(forceinline=True)
@@ -186,12 +96,58 @@ def _reason(e, expired, interest, vol, total, state, option):
 
 
 @njit(forceinline=True)
-def _quote_row(e, row, w, option, g, left_ns, forward, root, discount, vol_mid, total, age, state):
+def _place_of(ascending, value):
+    """Number of elements below `value`."""
+    low, high = np.int64(0), np.int64(ascending.shape[0])
+    while low < high:
+        middle = (low + high) >> 1
+        if ascending[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit()
+def _exposures(e, flows, w, n_series, forward):
+    """Gamma of all series that have a volatility, times what is open."""
+    low, high = np.int64(0), np.int64(n_series)
+    while low < high and e.vol[w, low] < 0.0:
+        low += 1
+    while low < high and e.vol[w, high - 1] < 0.0:
+        high -= 1
+    for g in range(low, high):
+        e.work[W_S, g] = e.vol[w, g] * e.work[W_ROOT, g]
+    _densities(e.work, low, high, forward)
+    for g in range(low, high):
+        if not e.vol[w, g] > 0.0:
+            continue
+        gamma = e.work[W_DISCOUNT, g] * e.work[W_DENSITY, g] / (forward * e.work[W_S, g])
+        net = flow = 0.0
+        for m in range(e.first[g], e.first[g + 1]):
+            option = e.member[m]
+            lots = e.interest[option]
+            exposure = gamma * lots * e.multiplier[option]
+            signed = lots
+            if e.right[option] == CALL:
+                e.call_abs[w, e.strike_of[option]] += exposure
+            else:
+                e.put_abs[w, e.strike_of[option]] += exposure
+                signed = -lots
+            net += e.multiplier[option] * signed
+            flow += e.multiplier[option] * (signed - flows[w, e.column[option]])
+        e.net_weight[w, g] = net
+        e.flow_gex[w, g] = gamma * flow
+
+
+@njit(forceinline=True)
+def _quote_row(e, row, w, option, end, forward, total, age, state):
     """One row of option_quote_1s."""
-    vol = e.vol[w, g]
+    g = e.series[option]
+    left_ns = e.expiration[option] - end
+    vol, vol_mid = e.vol[w, g], e.vol_mid[0, g]
     interest = e.interest[option]
-    e.q_window[row] = w
-    e.q_option[row] = option
+    e.q_place[row] = w * e.right.shape[0] + option
     e.q_reason[row] = _reason(e, left_ns <= 0, interest, vol, total, state, option)
     e.q_interest_ts[row] = e.interest_ts[option]
     e.q_values[0, row] = total / (2.0 * PRICES_PER_POINT)
@@ -199,13 +155,15 @@ def _quote_row(e, row, w, option, g, left_ns, forward, root, discount, vol_mid, 
     e.q_values[2, row] = left_ns / 1e9
     e.q_values[3, row] = interest
     e.q_values[8, row] = vol_mid if vol_mid > 0.0 else np.nan
-    if left_ns <= 0 or vol <= 0.0:
+    if vol <= 0.0:
         for k in range(4, 8):
             e.q_values[k, row] = np.nan
         return
-    d1, density = e.shared[0, g], e.shared[1, g]
+    discount, root = e.work[W_DISCOUNT, g], e.work[W_ROOT, g]
+    d1, density, tail = e.work[W_D1, g], discount * e.work[W_DENSITY, g], e.work[W_TAIL, g]
+    inside = tail if (d1 < 0.0) == (e.right[option] == CALL) else 1.0 - tail
     e.q_values[4, row] = vol
-    e.q_values[5, row] = discount * normal_cdf(d1) if e.right[option] == CALL else -discount * normal_cdf(-d1)
+    e.q_values[5, row] = discount * inside if e.right[option] == CALL else -discount * inside
     e.q_values[6, row] = density / (forward * (vol * root))
     e.q_values[7, row] = density * forward * root
 
@@ -222,9 +180,12 @@ _SOLVE = nb.types.NamedTuple(
         _array(_I8, 1),  # expiration
         _array(_F8, 1),  # multiplier
         _array(_I4, 1),  # series
+        _array(_I8, 1),  # series_strike
+        _array(_I8, 1),  # series_expiration
         _array(_I4, 1),  # strike_of
         _array(_I4, 1),  # first
         _array(_I4, 1),  # member
+        _array(_I4, 2),  # pair
         _array(_I4, 1),  # column
         _array(_F8, 1),  # interest
         _array(_I8, 1),  # interest_ts
@@ -232,17 +193,23 @@ _SOLVE = nb.types.NamedTuple(
         _array(_I4, 1),  # news_option
         _array(_F8, 1),  # news_interest
         _array(_I8, 1),  # cursor
-        _array(nb.from_dtype(ANCHOR), 2),
+        _array(_F8, 3),  # anchors
         _array(_I1, 1),  # status
-        _array(_F8, 2),  # shared
+        _array(_F8, 2),  # work
+        _array(_F8, 2),  # again
+        _array(_I4, 1),  # queue
+        _array(_F8, 2),  # vol_mid
         _array(_F8, 2),  # vol
         _array(_F8, 2),  # net_weight
-        _array(_F8, 2),  # flow_weight
+        _array(_F8, 2),  # flow_gex
         _array(_F8, 2),  # call_abs
         _array(_F8, 2),  # put_abs
-        _array(_I4, 1),  # q_window
-        _array(_I4, 1),  # q_option
+        _array(_I8, 1),  # q_place
         _array(_I1, 1),  # q_reason
+        _array(_I8, 1),  # q_bid
+        _array(_I8, 1),  # q_ask
+        _array(_I4, 1),  # q_bid_qty
+        _array(_I4, 1),  # q_ask_qty
         _array(_F8, 2),  # q_values
         _array(_I8, 1),  # q_interest_ts
     ),
@@ -257,6 +224,10 @@ _SOLVE = nb.types.NamedTuple(
         _array(_I1, 2),
         _array(_I1, 2),
         _array(_I8, 2),
+        _array(_I8, 2),
+        _array(_I8, 2),
+        _array(_I4, 2),
+        _array(_I4, 2),
         _array(_I8, 1),
         _array(_I8, 1),
         _array(_I8, 1),
@@ -264,16 +235,14 @@ _SOLVE = nb.types.NamedTuple(
     ),
     nogil=True,
 )
-def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
+def solve(e, mids, ages, states, flows, bids, asks, bid_qtys, ask_qtys, ends, spots, futures_mids, rate):
     """Volatilities, exposures and quote rows of a block of windows; returns the number of quote rows.
 
-    mids int64[w, columns] bid + ask (0 = no mid), ages int8 s, states int8, flows int64: of the books.
+    mids int64[w, columns] bid + ask (0 = no mid), ages int8 s, states int8, flows, bids and asks int64, their
+    quantities int32: of the books.
     ends, spots, futures_mids int64[w]: window end ns, 1e-9 points, 0 = none.
     """
     rows = np.int64(0)
-    # which anchor; a plain number would compile everything below once for 0 and once for 1
-    by_spot, by_mid = np.int64(0), np.int64(1)
-    n = e.right.shape[0]
     n_series = e.first.shape[0] - 1
     for w in range(ends.shape[0]):
         end = ends[w]
@@ -288,84 +257,27 @@ def solve(e, mids, ages, states, flows, ends, spots, futures_mids, rate):
         for g in range(n_series):
             e.vol[w, g] = NO_VALUE
             e.net_weight[w, g] = 0.0
-            e.flow_weight[w, g] = 0.0
+            e.flow_gex[w, g] = 0.0
         spot = spots[w]
         if spot <= 0:
             continue
         forward = spot / PRICES_PER_POINT
-        discount = 1.0
-        root = 0.0
-        last_expiration = np.int64(-1)
-        for g in range(n_series):
-            option = e.member[e.first[g]]
-            expiration = e.expiration[option]
-            if expiration <= end:
-                continue
-            if expiration != last_expiration:
-                years = (expiration - end) / NS_PER_YEAR
-                discount = math.exp(-rate * years)
-                root = math.sqrt(years)
-                last_expiration = expiration
-            strike = e.strike_int[option] / PRICES_PER_POINT
-            _set_forward(e.anchors, by_spot, g, forward, strike)
-            vol = _first_vol(e, mids, w, by_spot, g, strike, forward, discount, root)
-            if vol <= 0.0:
-                continue
-            e.vol[w, g] = vol
-            s = vol * root
-            d1 = e.anchors[0, g].log_moneyness / s + 0.5 * s
-            density = discount * math.exp(-0.5 * d1 * d1) * _ONE_OVER_SQRT_TWO_PI
-            gamma = density / (forward * s)
-            e.shared[0, g] = d1
-            e.shared[1, g] = density
-            for m in range(e.first[g], e.first[g + 1]):
-                option = e.member[m]
-                lots = e.interest[option]
-                signed = lots if e.right[option] == CALL else -lots
-                e.net_weight[w, g] += e.multiplier[option] * signed
-                e.flow_weight[w, g] += e.multiplier[option] * (signed - flows[w, e.column[option]])
-                exposure = gamma * lots * e.multiplier[option]
-                if e.right[option] == CALL:
-                    e.call_abs[w, e.strike_of[option]] += exposure
-                else:
-                    e.put_abs[w, e.strike_of[option]] += exposure
         futures_mid = futures_mids[w]
-        middle = futures_mid / PRICES_PER_POINT
-        last_series = -1
-        vol_mid = NO_VALUE
-        for option in range(n):
-            if abs(e.strike_int[option] - spot) > QUOTE_REACH_INT:
-                continue
-            left_ns = e.expiration[option] - end
-            if left_ns > 0 and e.expiration[option] != last_expiration:
-                years = left_ns / NS_PER_YEAR
-                discount = math.exp(-rate * years)
-                root = math.sqrt(years)
-                last_expiration = e.expiration[option]
-            g = int(e.series[option])
-            if g != last_series:
-                last_series = g
-                vol_mid = NO_VALUE
-                if left_ns > 0 and futures_mid > 0:
-                    strike = e.strike_int[option] / PRICES_PER_POINT
-                    _set_forward(e.anchors, by_mid, g, middle, strike)
-                    vol_mid = _first_vol(e, mids, w, by_mid, g, strike, middle, discount, root)
+        low = _place_of(e.series_strike, spot - QUOTE_REACH_INT)
+        high = _place_of(e.series_strike, spot + QUOTE_REACH_INT + 1)
+        for g in range(low, high):
+            e.vol_mid[0, g] = NO_VALUE
+        if futures_mid > 0:
+            middle = futures_mid / PRICES_PER_POINT
+            _series_vols(e, mids, w, BY_MID, low, high, end, middle, rate, e.vol_mid, 0)
+        _series_vols(e, mids, w, BY_SPOT, np.int64(0), n_series, end, forward, rate, e.vol, w)
+        _exposures(e, flows, w, n_series, forward)
+        first = _place_of(e.strike_int, spot - QUOTE_REACH_INT)
+        for option in range(first, _place_of(e.strike_int, spot + QUOTE_REACH_INT + 1)):
             column = e.column[option]
-            _quote_row(
-                e,
-                rows,
-                w,
-                option,
-                g,
-                left_ns,
-                forward,
-                root,
-                discount,
-                vol_mid,
-                mids[w, column],
-                ages[w, column],
-                states[w, column],
-            )
+            e.q_bid[rows], e.q_ask[rows] = bids[w, column], asks[w, column]
+            e.q_bid_qty[rows], e.q_ask_qty[rows] = bid_qtys[w, column], ask_qtys[w, column]
+            _quote_row(e, rows, w, option, end, forward, mids[w, column], ages[w, column], states[w, column])
             rows += 1
     return rows
 
@@ -431,257 +343,3 @@ def lay_out(ends, spots, strikes, call_abs, put_abs, history, last_end, out_end,
                 out[1, row] = put
         rows += 2 * STRIKE_OFFSETS + 1
     return rows
-
-
-# ------------------------------------------------------------------------------------ profile (7.4)
-@njit()
-def _net_gamma(at, n, terms):
-    """(G, dG/dF) at the spot `at`, both times one positive factor: signs and roots are those of G.
-
-    terms float64[5, >= n]: ln K, s/2, 1/s and weight of each series; the fifth row is scratch. Only terms
-    within e^-45 of the largest count, so that nothing underflows however narrow the peaks are.
-    """
-    largest = -np.inf
-    x = math.log(at)
-    for i in range(n):
-        d1 = (x - terms[0, i]) * terms[2, i] + terms[1, i]
-        terms[4, i] = d1
-        largest = max(largest, -0.5 * d1 * d1)
-    total = 0.0
-    slope = 0.0
-    for i in range(n):
-        d1 = terms[4, i]
-        exponent = -0.5 * d1 * d1 - largest
-        if exponent > -45.0:
-            term = terms[3, i] * math.exp(exponent) * terms[2, i]
-            total += term
-            slope -= term * (d1 * terms[2, i] + 1.0)
-    return total, slope / at
-
-
-@njit(fastmath=True)
-def _rough_net_gamma(at, n, terms):
-    """(G, dG/dF, floor): the signs of `_net_gamma`'s two values, 0 where not certain, and less than |G|.
-
-    The exponential is its power series at 1/256 of the exponent, squared eight times: its relative error
-    (4e-8 x 256 = 1e-5) is a tenth of `_ROUGH`, and a sum below `_ROUGH` of its absolute terms is not certain.
-    No loop calls a function or waits for its last step, so four terms run at once. floor is 0 or less, or
-    less than |G| as it is without a common factor: sum of weight / s x e^(-d1^2 / 2).
-    """
-    x = math.log(at)
-    least = 1e300
-    for i in range(n):
-        d1 = (x - terms[0, i]) * terms[2, i] + terms[1, i]
-        terms[4, i] = d1
-        least = min(least, d1 * d1)
-    total = 0.0
-    slope = 0.0
-    mass = 0.0
-    steep = 0.0
-    for i in range(n):
-        d1 = terms[4, i]
-        exponent = 0.5 * (least - d1 * d1)
-        y = max(exponent, -45.0) * (1.0 / 256.0)
-        p = 1.0 + y * (1.0 + y * (0.5 + y * (1.0 / 6.0 + y * (1.0 / 24.0 + y * (1.0 / 120.0)))))
-        p *= p
-        p *= p
-        p *= p
-        p *= p
-        p *= p
-        p *= p
-        p *= p
-        p *= p
-        term = terms[3, i] * p * terms[2, i] if exponent > -45.0 else 0.0
-        change = term * (d1 * terms[2, i] + 1.0)
-        total += term
-        slope -= change
-        mass += abs(term)
-        steep += abs(change)
-    certain = abs(total) - _ROUGH * mass
-    if certain <= 0.0:
-        total = 0.0
-    if abs(slope) <= _ROUGH * steep:
-        slope = 0.0
-    return total, slope, certain * math.exp(-0.5 * least)
-
-
-@njit(forceinline=True)
-def _signs_of_net_gamma(at, n, terms):
-    """(G, dG/dF) of which only the signs mean anything."""
-    value, slope, _ = _rough_net_gamma(at, n, terms)
-    return (value, slope) if value != 0.0 and slope != 0.0 else _net_gamma(at, n, terms)
-
-
-@njit()
-def _root_between(lo, hi, sign_lo, n, terms):
-    """The sign change of G in (lo, hi), to the last bits, by Newton steps inside a bracket."""
-    at = 0.5 * (lo + hi)
-    for _ in range(200):
-        value, slope = _net_gamma(at, n, terms)
-        if value == 0.0:
-            return at
-        if (value > 0.0) == (sign_lo > 0.0):
-            lo = at
-        else:
-            hi = at
-        new = at - value / slope if slope != 0.0 else lo
-        if not lo < new < hi:
-            new = 0.5 * (lo + hi)
-        if abs(new - at) <= 1e-13 * at or not lo < new < hi:
-            return new
-        at = new
-    return at
-
-
-@njit()
-def _turning_point(lo, hi, sign, n, terms, steepest, slack):
-    """A spot in (lo, hi), where G bends towards 0, at which it has the other sign, or 0 when it has not.
-
-    steepest: G changes by no more than that per point, slack: nor does rounding by more, both without a
-    common factor. Where this keeps G from 0 up to both ends, there is nothing to find.
-    """
-    for _ in range(60):
-        at = 0.5 * (lo + hi)
-        if not lo < at < hi:
-            return 0.0
-        value, slope, floor = _rough_net_gamma(at, n, terms)
-        if value == 0.0:
-            value, slope = _net_gamma(at, n, terms)
-        if (value > 0.0) != (sign > 0.0):
-            return at
-        if floor > steepest * max(at - lo, hi - at) + slack:
-            return 0.0
-        if slope == 0.0:
-            slope = _net_gamma(at, n, terms)[1]
-        if slope * sign < 0.0:
-            lo = at
-        else:
-            hi = at
-        if hi - lo < 1e-7:
-            return 0.0
-    return 0.0
-
-
-@njit(
-    _I8(
-        _array(_I8, 1), _array(_I8, 1), _array(_I8, 1), _array(_I8, 1), _array(_I4, 1),
-        _array(_F8, 2), _array(_F8, 2), _array(_F8, 2), _array(_F8, 2), _array(_F8, 2), _F8, _I8,
-        _array(_F8, 2), _array(_I4, 1), _array(_F8, 1), _array(_F8, 2),
-    ),
-    nogil=True,
-)  # fmt: skip
-def profile(
-    ends, spots, strikes, expiration, strike_of, vol, net_weight, flow_weight, call_abs, put_abs, rate, start,
-    out, flip_end, flips, terms,
-):  # fmt: skip
-    """Rows of gex_profile_1s from window `start` on; returns the first window that found no room for its
-    flips.
-
-    strikes int64[k] ascending; expiration int64[g], strike_of int32[g]: of the series of the whole chain.
-    vol, net_weight, flow_weight float64[w, g]; call_abs, put_abs float64[w, k]. out float64[10, w]: call,
-    put, net, centre, top call strike, top put strike, three conventions' nets: calls minus puts, short all,
-    flow; one spare. flip_end int32[w + 1] offsets into flips. terms float64[6, >= g], scratch, whose last row
-    holds ln K of each strike.
-    """
-    n_strikes = strikes.shape[0]
-    for k in range(n_strikes):
-        terms[5, k] = math.log(strikes[k] / PRICES_PER_POINT)
-    for w in range(start, ends.shape[0]):
-        for c in range(10):
-            out[c, w] = 0.0
-        at = np.int64(flip_end[w])
-        flip_end[w + 1] = at
-        spot = spots[w]
-        if spot <= 0:
-            continue
-        forward = spot / PRICES_PER_POINT
-        calls = puts = moment = mass = flow = 0.0
-        top_call = top_put = 0.0
-        for k in range(n_strikes):
-            call, put = call_abs[w, k], put_abs[w, k]
-            strike = strikes[k] / PRICES_PER_POINT
-            calls += call
-            puts += put
-            moment += abs(call - put) * strike
-            mass += abs(call - put)
-            if call > top_call:
-                top_call = call
-                out[4, w] = strike
-            if put > top_put:
-                top_put = put
-                out[5, w] = strike
-        n = np.int64(0)
-        narrowest = np.inf
-        heights = steepness = 0.0
-        discount = 1.0
-        root = 0.0
-        last_expiration = np.int64(-1)
-        for g in range(expiration.shape[0]):
-            v = vol[w, g]
-            if v <= 0.0:
-                continue
-            if expiration[g] != last_expiration:
-                last_expiration = expiration[g]
-                years = (last_expiration - ends[w]) / NS_PER_YEAR
-                discount = math.exp(-rate * years)
-                root = math.sqrt(years)
-            s = v * root
-            strike = strikes[strike_of[g]] / PRICES_PER_POINT
-            d1 = math.log(forward / strike) / s + 0.5 * s
-            flow += (
-                flow_weight[w, g]
-                * discount
-                * math.exp(-0.5 * d1 * d1)
-                * _ONE_OVER_SQRT_TWO_PI
-                / (forward * s)
-            )
-            if net_weight[w, g] != 0.0:
-                terms[0, n] = terms[5, strike_of[g]]
-                terms[1, n] = 0.5 * s
-                terms[2, n] = 1.0 / s
-                terms[3, n] = net_weight[w, g] * discount
-                narrowest = min(narrowest, s)
-                heights += abs(terms[3, n]) / s
-                steepness += abs(terms[3, n]) / (s * s)
-                n += 1
-        out[0, w] = calls
-        out[1, w] = puts
-        out[2, w] = calls - puts
-        out[3, w] = moment / mass if mass > 0.0 else 0.0
-        out[6, w] = calls - puts
-        out[7, w] = -(calls + puts)
-        out[8, w] = flow
-        if n == 0:
-            continue
-        lowest = max(forward - REACH_POINTS, 1e-6)
-        highest = forward + REACH_POINTS
-        cells = np.int64(min(max((highest - lowest) / (0.5 * narrowest * forward), 32.0), 20_000.0))
-        step = (highest - lowest) / cells
-        steepest = _STEEPEST * steepness / lowest
-        slack = 1e-9 * heights
-        x0 = lowest
-        y0, d0 = _signs_of_net_gamma(x0, n, terms)
-        if y0 == 0.0:
-            flips[at] = x0
-            at += 1
-        for c in range(cells):
-            if at + 3 > flips.shape[0]:
-                return w
-            x1 = highest if c == cells - 1 else lowest + (c + 1) * step
-            y1, d1 = _signs_of_net_gamma(x1, n, terms)
-            if y1 == 0.0:
-                flips[at] = x1
-                at += 1
-            elif y0 != 0.0:
-                if (y0 > 0.0) != (y1 > 0.0):
-                    flips[at] = _root_between(x0, x1, y0, n, terms)
-                    at += 1
-                elif d0 * y0 < 0.0 and d1 * y0 > 0.0:
-                    middle = _turning_point(x0, x1, y0, n, terms, steepest, slack)
-                    if middle > 0.0:
-                        flips[at] = _root_between(x0, middle, y0, n, terms)
-                        flips[at + 1] = _root_between(middle, x1, -y0, n, terms)
-                        at += 2
-            x0, y0, d0 = x1, y1, d1
-        flip_end[w + 1] = at
-    return ends.shape[0]

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 
-from data_eng.kernels import black76, gex, option_book
+from data_eng.kernels import black76, gex, net_gamma, option_book, series_vols, vector_math
 from data_eng.mbo import MboColumns
 from data_eng.stages.silver.future_option_mbo import option_books
 from tests.data_eng.stages.silver.future_option_mbo.test_option_books import (
@@ -35,9 +35,10 @@ from tests.option_harness import assert_case, run_stage, same_bytes
 from tests.option_strategies import CENTRE, HOURS_NS, NICKEL, POINT, OptionCase, option_cases
 from tests.strategies import BASE_NS, EVENT_END, RECV_DELAY_NS, SECOND, SNAPSHOT
 
-MODULES: tuple[ModuleType, ...] = (option_book, gex, black76)
+MODULES: tuple[ModuleType, ...] = (option_book, gex, series_vols, net_gamma, black76, vector_math)
 CASES = settings(max_examples=14, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
 BUSY_RECORDS = 700
+SCALE = 6_900.0
 seen: set[tuple[str, str, int]] = set()
 cases = 0
 
@@ -124,7 +125,7 @@ def check_nearly_touching() -> None:
     """A dip of gamma between two peaks, down to a hair above 0, to 0 and to a hair below, in one cell."""
     for depth, roots in ((-1e-3, 0), (-1e-9, 0), (1e-9, 2), (1e-3, 2)):
         strikes, s = np.array([6_890.0, 6_900.0, 6_910.0]), 5.0 / 6_900.0
-        terms = np.zeros((6, 3))
+        terms = np.zeros((8, 3))
         terms[0], terms[1], terms[2] = np.log(strikes), 0.5 * s, 1.0 / s
 
         def dip(at: float, *, terms: Any = terms, strikes: Any = strikes, s: float = s) -> float:
@@ -137,36 +138,44 @@ def check_nearly_touching() -> None:
             lowest = min(np.linspace(lowest - reach, lowest + reach, 101), key=dip)
         terms[3] = [1.0, -dip(lowest) * (1.0 + depth), 1.0]
         lo, hi = lowest - 1.3, lowest + 1.0
-        found = gex._turning_point(lo, hi, 1.0, 3, terms, *_bounds(terms, lo))
+        found = net_gamma._turning_point(lo, hi, 1.0, 3, terms, _rough(terms), SCALE, *_bounds(terms, lo))
         assert (found > 0.0) == (roots == 2), (depth, found)
         if found > 0.0:
-            assert gex._net_gamma(found, 3, terms)[0] <= 0.0
-            left = gex._root_between(lo, found, 1.0, 3, terms)
+            assert net_gamma._net_gamma(found, 3, terms)[0] <= 0.0
+            left = net_gamma._root_between(lo, found, 1.0, 3, terms)
             assert lo < left < found, "the fall of G through 0"
-            assert abs(gex._net_gamma(left, 3, terms)[0]) < 1e-9
+            assert abs(net_gamma._net_gamma(left, 3, terms)[0]) < 1e-9
         nets = 50.0 * terms[3:4]
         flips = _flips_of(strikes, s, nets)
         assert sum(abs(flip - lowest) < 1.0 for flip in flips) == roots, (depth, flips)
     lone = terms[:, :1].copy()
-    assert gex._turning_point(6_880.0, 6_880.0, 1.0, 1, lone, 0.0, 0.0) == 0.0, "an empty cell"
+    assert net_gamma._turning_point(6_880.0, 6_880.0, 1.0, 1, lone, _rough(lone), SCALE, 0.0, 0.0) == 0.0, (
+        "an empty cell"
+    )
+
+
+def _rough(terms: Any) -> Any:
+    rough = np.empty((5, max(terms.shape[1], 2)), np.float32)
+    net_gamma._round_off(terms, terms.shape[1], SCALE, rough)
+    return rough
 
 
 def _bounds(terms: Any, lowest: float) -> tuple[float, float]:
     weight, one_over_s = np.abs(terms[3]), terms[2]
-    return gex._STEEPEST * float((weight * one_over_s**2).sum()) / lowest, 1e-9 * float(
+    return net_gamma._STEEPEST * float((weight * one_over_s**2).sum()) / lowest, 1e-9 * float(
         (weight * one_over_s).sum()
     )
 
 
 def _flips_of(strikes: Any, s: float, nets: Any) -> list[float]:
     """Flips of one window, at a spot whose grid has no point next to 6,900."""
-    n, years = len(strikes), HOURS_NS / gex.NS_PER_YEAR
+    n, years = len(strikes), HOURS_NS / net_gamma.NS_PER_YEAR
     none, vol = np.zeros((1, n)), np.full((1, n), s / years**0.5)
     out, flip_end, flips = np.empty((10, 1)), np.zeros(2, np.int32), np.zeros(50)
-    done = gex.profile(
+    done = net_gamma.profile(
         np.array([BASE_NS]), np.array([CENTRE + POINT]), (strikes * POINT).astype(np.int64),
         np.full(n, BASE_NS + HOURS_NS), np.arange(n, dtype=np.int32), vol, nets, none, none, none, 0.05, 0,
-        out, flip_end, flips, np.empty((6, n)),
+        out, flip_end, flips, np.empty((8, n)), np.empty((5, max(n, 2)), np.float32),
     )  # fmt: skip
     assert done == 1
     return [float(flip) for flip in flips[: flip_end[1]]]
@@ -177,7 +186,8 @@ def check_exact_zeros() -> None:
     ends_, spots = np.array([BASE_NS]), np.array([CENTRE])
     strikes, expiration = np.array([CENTRE]), np.array([BASE_NS + HOURS_NS] * 2)
     vol, net, none = np.full((1, 2), 0.12), np.array([[50.0, -50.0]]), np.zeros((1, 1))
-    out, flip_end, terms = np.empty((10, 1)), np.zeros(2, np.int32), np.empty((6, 2))
+    out, flip_end, terms = np.empty((10, 1)), np.zeros(2, np.int32), np.empty((8, 2))
+    rough = np.empty((5, 2), np.float32)
     args = (
         ends_,
         spots,
@@ -192,14 +202,14 @@ def check_exact_zeros() -> None:
         0.05,
         0,
     )
-    assert gex.profile(*args, out, flip_end, np.zeros(3), terms) == 0, "no room"
+    assert net_gamma.profile(*args, out, flip_end, np.zeros(3), terms, rough) == 0, "no room"
     flips = np.zeros(200)
-    assert gex.profile(*args, out, flip_end, flips, terms) == 1
+    assert net_gamma.profile(*args, out, flip_end, flips, terms, rough) == 1
     assert flip_end[1] > 30
     assert (np.diff(flips[: flip_end[1]]) > 0).all()
     assert flips[0] == 6_750.0
     assert flips[flip_end[1] - 1] == 7_050.0
-    assert gex._root_between(6_800.0, 6_900.0, 1.0, 2, terms) == 6_850.0
+    assert net_gamma._root_between(6_800.0, 6_900.0, 1.0, 2, terms) == 6_850.0
 
 
 def check_refused_records() -> None:
@@ -264,15 +274,16 @@ def check_values() -> None:
     assert status.tolist() == [black76.SOLVED] * 3 + [black76.BELOW_INTRINSIC, black76.NO_ROOT]
     assert np.allclose(found[:3], vol[:3], rtol=1e-9)
     # at the money the smallest volatility is worth more; far from it nothing is left at the first guess
-    assert black76.implied_total_vol(1e-9, 0.0, 1.0, 1e-6, 5.0, -1.0) == -1.0
+    assert black76.implied_total_vol(1e-9, 0.0, 1e-6, 5.0, -1.0)[0] == -1.0
     half = float(np.exp(-0.5))
-    s = black76.implied_total_vol(1e-30, -1.0, half, 1e-6, 5.0, 1e-3)
+    s, _ = black76.implied_total_vol(1e-30, -1.0, 1e-6, 5.0, 1e-3)
     assert abs(np.log(black76.scaled_value(-1.0, half, s)) - np.log(1e-30)) < 1e-8
 
 
 def main() -> None:
     assert numba.config.DISABLE_JIT, "start this with NUMBA_DISABLE_JIT=1"
-    np.seterr(over="ignore")  # hashes multiply modulo 2**64
+    # hashes multiply modulo 2**64; loops for vector units also compute what nobody asked for
+    np.seterr(over="ignore", divide="ignore", invalid="ignore")
     option_books.FIRST_ORDERS = 4
     option_books.AHEAD = 3
     option_book.drive, option_book.rehash = by_name(option_book.drive), by_name(option_book.rehash)

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from tests.data_eng.kernels.jitless import report_without_jit
 
-IMPORTED = "names the types of the compiled entries while the module is imported"
+IMPORTED = "runs while the module is imported"
 ROUNDING = "where rounding alone leaves nothing to solve, or a bracket of no width"
 UNREACHED = {
     "option_book._array": (1, IMPORTED),
     "option_book._rows": (1, IMPORTED),
     "gex._array": (1, IMPORTED),
-    "gex._root_between": (1, "200 steps without an end"),
-    "gex._turning_point": (2, "60 halvings without an end; a slope that is not certain where the value is"),
+    "net_gamma._array": (1, IMPORTED),
+    "net_gamma.two_to_the": (2, IMPORTED),
+    "vector_math.mills_polynomials": (13, IMPORTED),
+    "net_gamma._root_between": (1, "200 steps without an end"),
+    "net_gamma._turning_point": (
+        2,
+        "60 halvings without an end; a slope that is not certain where the value is",
+    ),
     "black76.implied_total_vol": (3, ROUNDING),
     "black76.implied_vol": (1, ROUNDING),
 }

@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from data_eng.kernels import gex as kernel
+from data_eng.kernels import series_vols
 from data_eng.mbo import MboColumns
 from data_eng.stages.silver.future_option_mbo.chain import Chain, News
 from data_eng.stages.silver.future_option_mbo.option_books import BookBlock, OptionBooks
-from data_eng.units import WINDOW_NS
+from data_eng.units import PRICES_PER_POINT, WINDOW_NS
 
 Int64s = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -46,7 +47,7 @@ class Axis(NamedTuple):
 class ShardBlock(NamedTuple):
     """What a shard knows of windows start:start + w.
 
-    vol, net_weight, flow_weight float64[w, g] per series of the shard (vol -1 = none); call_abs, put_abs
+    vol, net_weight, flow_gex float64[w, g] per series of the shard (vol -1 = none); call_abs, put_abs
     float64[w, k] per strike. Quote rows: place int64 (window in the block x options of the whole chain +
     option), bid, ask int64, bid_qty, ask_qty int32, values float64[9, rows] as `VALUES`, interest_ts int64,
     reason int8.
@@ -55,7 +56,7 @@ class ShardBlock(NamedTuple):
     start: int
     vol: Floats
     net_weight: Floats
-    flow_weight: Floats
+    flow_gex: Floats
     call_abs: Floats
     put_abs: Floats
     place: Int64s
@@ -82,15 +83,23 @@ class ShardSolver:
         n, g = mine.size, len(series)
         member = np.lexsort((mine.instrument_id, mine.right, of)).astype(np.int32)
         self._shape = (g, len(mine.strikes))
+        padded = -(-g // series_vols.LANES) * series_vols.LANES
+        anchors = np.zeros((2, series_vols.ANCHOR_ROWS, padded))
+        anchors[:, [series_vols.A_OPTION, series_vols.A_S]] = -1.0
+        work = np.ones((series_vols.WORK_ROWS, padded))
+        work[series_vols.W_STRIKE, :g] = series[:, 0] / PRICES_PER_POINT
         self._fixed: dict[str, Any] = {
             "strike_int": np.ascontiguousarray(mine.strike_int),
             "right": np.ascontiguousarray(mine.right),
             "expiration": np.ascontiguousarray(mine.expiration),
             "multiplier": np.ascontiguousarray(mine.multiplier),
             "series": of,
+            "series_strike": np.ascontiguousarray(series[:, 0]),
+            "series_expiration": np.ascontiguousarray(series[:, 1]),
             "strike_of": mine.strike_of,
             "first": np.searchsorted(of[member], np.arange(g + 1)).astype(np.int32),
             "member": member,
+            "pair": _pairs(mine.right, of, g),
             "column": np.arange(n, dtype=np.int32),
             "interest": np.zeros(n),
             "interest_ts": np.zeros(n, np.int64),
@@ -98,11 +107,13 @@ class ShardSolver:
             "news_option": told.option,
             "news_interest": told.open_interest,
             "cursor": np.zeros(1, np.int64),
-            "anchors": np.zeros((2, g), kernel.ANCHOR),
+            "anchors": anchors,
             "status": np.zeros(n, np.int8),
-            "shared": np.zeros((2, g)),
+            "work": work,
+            "again": np.ones_like(work),
+            "queue": np.zeros(g, np.int32),
+            "vol_mid": np.zeros((1, g)),
         }
-        self._fixed["anchors"]["option"] = -1
 
     def solve(self, books: BookBlock) -> ShardBlock:
         """Blocks in order; the open interest known and the last solutions go on from block to block."""
@@ -118,31 +129,38 @@ class ShardSolver:
             **self._fixed,
             vol=np.empty((w, g)),
             net_weight=np.empty((w, g)),
-            flow_weight=np.empty((w, g)),
+            flow_gex=np.empty((w, g)),
             call_abs=np.empty((w, k)),
             put_abs=np.empty((w, k)),
-            q_window=np.empty(rows, np.int32),
-            q_option=np.empty(rows, np.int32),
+            q_place=np.empty(rows, np.int64),
             q_reason=np.empty(rows, np.int8),
+            q_bid=np.empty(rows, np.int64),
+            q_ask=np.empty(rows, np.int64),
+            q_bid_qty=np.empty(rows, np.int32),
+            q_ask_qty=np.empty(rows, np.int32),
             q_values=np.empty((len(VALUES), rows)),
             q_interest_ts=np.empty(rows, np.int64),
         )
-        kernel.solve(e, books.mid_sum, books.age, books.state, books.flow, ends, spots, mids, self._rate)
-        at = e.q_window * np.int64(n) + e.q_option
+        kernel.solve(
+            e, books.mid_sum, books.age, books.state, books.flow, books.bid, books.ask, books.bid_qty,
+            books.ask_qty, ends, spots, mids, self._rate,
+        )  # fmt: skip
+        place = e.q_place
+        if n != self._whole.size:
+            window, option = np.divmod(place, n)
+            place = window * self._whole.size + self._options[option]
         return ShardBlock(
             books.start,
             e.vol,
             e.net_weight,
-            e.flow_weight,
+            e.flow_gex,
             e.call_abs,
             e.put_abs,
-            at
-            if n == self._whole.size
-            else e.q_window * np.int64(self._whole.size) + self._options[e.q_option],
-            books.bid.take(at),
-            books.ask.take(at),
-            books.bid_qty.take(at),
-            books.ask_qty.take(at),
+            place,
+            e.q_bid,
+            e.q_ask,
+            e.q_bid_qty,
+            e.q_ask_qty,
             e.q_values,
             e.q_interest_ts,
             e.q_reason,
@@ -187,3 +205,13 @@ def axis_of(window_end: Int64s, spot: Int64s, futures_mid: Int64s) -> Axis:
     if len(window_end) and ((np.diff(window_end) <= 0).any() or (window_end % WINDOW_NS).any()):
         raise ValueError("window_end_ts_ns must rise, in whole seconds")
     return Axis(*(np.array(column, np.int64) for column in (window_end, spot, futures_mid)))
+
+
+def _pairs(right: npt.NDArray[np.int8], series: npt.NDArray[np.int32], n: int) -> npt.NDArray[np.int32]:
+    """int32[2, n]: the only call and the only put of each series, -1 for a series that is anything else."""
+    pairs = np.full((2, n), -1, np.int32)
+    counts = np.zeros((2, n), np.int64)
+    np.add.at(counts, (right, series), 1)
+    pairs[right, series] = np.arange(len(right))
+    pairs[:, (counts != 1).any(axis=0)] = -1
+    return pairs

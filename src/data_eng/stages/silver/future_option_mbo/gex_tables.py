@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from data_eng.kernels import gex as kernel
+from data_eng.kernels import net_gamma
 from data_eng.schema import table
 from data_eng.schema.bronze import OPTION_RIGHTS
 from data_eng.schema.silver_option import QUOTE_REASONS
@@ -32,6 +33,7 @@ GEX_VALUES: Final = (
 )
 """order of the surface's values in the kernel"""
 _OPTIONAL: Final = VALUES[4:]
+"""null without a volatility: the first four by spot, the last by the mid"""
 _PROFILE_VALUES: Final = (
     "call_gex",
     "put_gex",
@@ -81,7 +83,7 @@ class TableMaker:
         ends, spots = (np.ascontiguousarray(column[part]) for column in self._axis[:2])
         vol, net, flow = (
             _in_order(self._series_of, [getattr(b, name) for b in blocks], len(self._expiration))
-            for name in ("vol", "net_weight", "flow_weight")
+            for name in ("vol", "net_weight", "flow_gex")
         )
         call, put = (
             _in_order(self._strikes_of, [getattr(b, name) for b in blocks], len(self._chain.strikes))
@@ -133,6 +135,7 @@ class TableMaker:
 
         window, option = np.divmod(place, self._chain.size)
         values = dict(zip(VALUES, rows("values"), strict=True))
+        solved, solved_by_mid = (_bitmap(values[name]) for name in (_OPTIONAL[0], _OPTIONAL[-1]))
         given = {
             "window_end_ts_ns": pa.array(ends[window]),
             "instrument_id": pa.array(self._chain.instrument_id[option]),
@@ -145,7 +148,8 @@ class TableMaker:
             "open_interest_ts_ns": pa.array(rows("interest_ts")),
             "reason": _words(rows("reason"), QUOTE_REASONS),
             **{name: pa.array(values[name]) for name in VALUES[:4]},
-            **{name: pa.array(values[name], mask=np.isnan(values[name])) for name in _OPTIONAL},
+            **{name: _doubles(values[name], solved) for name in _OPTIONAL[:-1]},
+            _OPTIONAL[-1]: _doubles(values[_OPTIONAL[-1]], solved_by_mid),
         }
         return _batch(QUOTE, given)
 
@@ -161,12 +165,13 @@ class TableMaker:
     ) -> pa.RecordBatch:
         out = np.empty((10, len(ends)))
         flip_end = np.zeros(len(ends) + 1, np.int32)
-        terms = np.empty((6, max(len(self._expiration), 1)))
+        terms = np.empty((8, max(len(self._expiration), 1)))
+        rough = np.empty((5, max(len(self._expiration), 2)), np.float32)
         at = 0
         while at < len(ends):
-            at = kernel.profile(
+            at = net_gamma.profile(
                 ends, spots, self._chain.strikes, self._expiration, self._strike_of_series, vol, net, flow,
-                call, put, self._rate, at, out, flip_end, self._flips, terms,
+                call, put, self._rate, at, out, flip_end, self._flips, terms, rough,
             )  # fmt: skip
             if at < len(ends):
                 self._flips = np.concatenate([self._flips, np.zeros(len(self._flips))])
@@ -225,6 +230,18 @@ def _in_order(
     for place, part in zip(places, parts, strict=True):
         whole[:, place] = part
     return whole
+
+
+def _bitmap(values: npt.NDArray[np.generic]) -> pa.Buffer:
+    """Which of float64[n] are numbers, a bit each."""
+    return pa.py_buffer(np.packbits(~np.isnan(values.astype(np.float64, copy=False)), bitorder="little"))
+
+
+def _doubles(values: npt.NDArray[np.generic], bitmap: pa.Buffer) -> pa.Array:
+    """float64[n] with nulls by `bitmap`, without a copy."""
+    return pa.Array.from_buffers(
+        pa.float64(), len(values), [bitmap, pa.py_buffer(np.ascontiguousarray(values))]
+    )
 
 
 def _words(codes: npt.NDArray[np.generic], words: Sequence[str]) -> pa.DictionaryArray:
