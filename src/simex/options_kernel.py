@@ -59,6 +59,10 @@ TRUTH_FIELDS: Final = 14
 MAKERS: Final = 3
 NICKEL_INT: Final = 50_000_000
 """0.05 points, the unit of prices here"""
+DEEP_POINTS: Final = 130.0
+"""an option worth more moves with the future: its makers requote after `DEEP_PATIENCE`, however wide"""
+DEEP_PATIENCE: Final = 0.125
+"""half a tick, in points"""
 WIDE_FROM: Final = 200
 """10.00 points: from here on the tick is 0.25"""
 
@@ -231,6 +235,15 @@ def _target(model, i, side, maker):  # type: ignore[no-untyped-def]
     if side == 0:
         return _floor_nickels(model[i, M_QUOTED] - half)
     return _ceil_nickels(model[i, M_QUOTED] + half)
+
+
+@_helper
+def _patience(model, i):  # type: ignore[no-untyped-def]
+    """Change of the value, in points, after which the makers of an option requote."""
+    if model[i, M_THEO] > DEEP_POINTS:
+        return DEEP_PATIENCE
+    tick = 0.05 if model[i, M_QUOTED] < 10.0 else 0.25
+    return max(tick / 2.0, model[i, M_HALF] * 0.35)
 
 
 @_helper
@@ -471,9 +484,7 @@ def run(  # type: ignore[no-untyped-def]
         pull = steps[step, S_PULL] > 0.0
         moved = 0
         for i in range(n):
-            tick = 0.05 if model[i, M_QUOTED] < 10.0 else 0.25
-            limit_move = max(tick / 2.0, model[i, M_HALF] * 0.35)
-            if abs(model[i, M_THEO] - model[i, M_QUOTED]) > limit_move:
+            if abs(model[i, M_THEO] - model[i, M_QUOTED]) > _patience(model, i):
                 moved += 1
         mean_gap = min(150_000_000 // (6 * moved + 8 + n // 4), 4_000_000)
         start = _draw(g, draws, C_MAKER) % n
@@ -493,10 +504,8 @@ def run(  # type: ignore[no-untyped-def]
                                 quotes[row, U_PRICE] = 0
                                 quotes[row, U_SIZE] = 0
                     continue
-                tick = 0.05 if model[i, M_QUOTED] < 10.0 else 0.25
-                limit_move = max(tick / 2.0, model[i, M_HALF] * 0.35)
                 change = model[i, M_THEO] - model[i, M_QUOTED]
-                if turn < 2 and abs(change) > limit_move:
+                if turn < 2 and abs(change) > _patience(model, i):
                     side = 1 if (change > 0.0) == (turn == 0) else 0
                     before = model[i, M_QUOTED]
                     model[i, M_QUOTED] = model[i, M_THEO]
