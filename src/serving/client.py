@@ -60,7 +60,7 @@ CLOSE_S: Final = 2.0
 BATCH: Final = 16
 """messages handed over at a time, when so many have arrived"""
 QUEUE: Final = (BATCH, BATCH - 4)
-"""unread messages at which the connection stops to read, and at which it goes on: early, while a batch is used"""
+"""unread messages at which a connection stops to read, and at which it reads on, before all are used up"""
 LOST: Final = (OSError, InvalidHandshake, ConnectionClosed)
 """what says that there is no connection, or none any more"""
 

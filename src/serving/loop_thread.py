@@ -11,7 +11,8 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from serving.client_core import ClientError
 
@@ -50,7 +51,7 @@ class LoopThread:
         finally:
             future.cancel()  # only what an interruption left behind; nothing happens to finished work
 
-    def close(self, farewell: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def close(self, farewell: Callable[[], Coroutine[Any, Any, None]] | None = None) -> None:
         """End the thread. What is waited for is cancelled, then `farewell` runs, if anything ever ran."""
         with self._lock:
             was_closed, self._closed = self.closed, True
@@ -59,10 +60,19 @@ class LoopThread:
         for future in self._waited_for.copy():
             future.cancel()
         try:
-            asyncio.run_coroutine_threadsafe(farewell(), self._loop).result()
+            if farewell is not None:
+                asyncio.run_coroutine_threadsafe(farewell(), self._loop).result()
         finally:
             self._end()
             self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _begin(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
         with self._lock:
