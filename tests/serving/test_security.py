@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -644,6 +646,66 @@ def test_the_client_shows_its_token(exposed: str, certificate: tuple[Path, Path]
         assert client.catalog()["protocol"] == 1
         with client.live(speed="max") as stream:
             assert len(list(stream)) == 120
+
+
+def test_one_thread_alone_touches_a_tls_session_of_the_blocking_client(
+    exposed: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[object] = []
+    threads: dict[int, set[str]] = {}
+
+    def watch(kind: type, name: str) -> None:
+        plain = getattr(kind, name)
+
+        def watched(self: object, *args: object) -> object:
+            sessions.append(self)  # kept, so that no other gets its id
+            threads.setdefault(id(self), set()).add(threading.current_thread().name)
+            return plain(self, *args)
+
+        monkeypatch.setattr(kind, name, watched)
+
+    for kind, names in ((ssl.SSLObject, ("read", "write")), (ssl.SSLSocket, ("recv", "recv_into", "send"))):
+        for name in names:
+            watch(kind, name)
+    with Client(exposed, token=TOKEN, ca_file=certificate[0]) as client:
+        client.catalog()
+        with client.live(speed="max") as stream:
+            stream.step(0)
+            assert len(list(stream)) == 120
+    found = sorted(",".join(sorted(names)) for names in threads.values())
+    # HTTP and the stream have a session each, and each has two ends
+    assert found == ["client-loop", "client-loop", "local-service", "local-service"]
+
+
+def test_over_tls_the_blocking_client_loses_no_message_while_the_machine_is_busy(
+    exposed: str, certificate: tuple[Path, Path]
+) -> None:
+    """A reader and a writer in two threads of one TLS session lose about one of these connections."""
+    connections, talked, calm = 150, [], threading.Event()
+
+    def burn() -> None:
+        block = bytes(10_000)
+        while not calm.is_set():
+            hashlib.sha256(block).digest()  # lets other threads of this interpreter run meanwhile
+
+    def talk() -> None:
+        with Client(exposed, token=TOKEN, ca_file=certificate[0]) as client:
+            for _ in range(connections):
+                with client.live(speed=1000, clock="private") as stream:
+                    windows = iter(stream)
+                    first = next(windows)
+                    stream.pause()
+                    stream.seek(first.window_end_ts_ns)
+                    stream.step(1)
+                    again = next(window for window in windows if window.seq == first.seq)
+                    talked.append((stream.hello["windows"], first.seq, again.seq, stream.errors))
+
+    threads = [threading.Thread(target=work, daemon=True) for work in (burn, burn, burn, burn, talk)]
+    for thread in threads:
+        thread.start()
+    threads[-1].join(180)
+    calm.set()
+    assert talked == [(120, 0, 0, [])] * connections
 
 
 def test_tickets_end_after_a_minute_and_are_few() -> None:
