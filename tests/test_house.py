@@ -147,6 +147,19 @@ def test_twins_share_no_code_with_what_they_test() -> None:
         assert rooms <= {"vocabulary", "schema"}, f"{path.name} imports {sorted(imported)}"
 
 
+def test_no_connection_of_ours_is_read_in_one_thread_and_written_in_another() -> None:
+    """websockets.sync does so, and Python's TLS sessions are not made for it before 3.13."""
+    imported = {}
+    for name, path in _modules():
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.Import):
+                imported.update({alias.name: name for alias in node.names})
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.update({f"{node.module}.{alias.name}": name for alias in node.names})
+    assert "websockets.asyncio.client.connect" in imported, "the walk has to see the imports"
+    assert {i: name for i, name in imported.items() if i.startswith("websockets.sync")} == {}
+
+
 # ---- words
 
 

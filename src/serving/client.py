@@ -10,26 +10,26 @@
                 if window.window_end_ts_ns >= end:
                     break
 
-`AsyncClient` is the same with ``async`` and ``await``. A lost connection of a private clock is taken up where
-it was, so that every window comes exactly once.
+`AsyncClient` is the same with ``async`` and ``await``; `Client` hands all its work to one, in a thread of its
+own. A lost connection of a private clock is taken up where it was, so that every window comes exactly once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-import time
+import weakref
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx2
 import pyarrow as pa
-import websockets
-import websockets.asyncio.client
-import websockets.sync.client
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConcurrencyError, ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from serving import wire
 from serving.client_core import (
@@ -45,6 +45,7 @@ from serving.client_core import (
     stream_url,
     unreachable,
 )
+from serving.loop_thread import LoopThread
 from serving.surfaces import DEFAULT
 
 __all__ = ["AsyncClient", "AsyncStream", "Client", "ClientError", "Stream", "Window"]
@@ -54,6 +55,14 @@ RETRIES: Final = 5
 """times that a lost stream is taken up again without a window in between"""
 RETRY_S: Final = 0.2
 MAX_MESSAGE_BYTES: Final = 64 << 20
+CLOSE_S: Final = 2.0
+"""how long a service may take to answer that a stream is closed"""
+BATCH: Final = 16
+"""messages handed over at a time, when so many have arrived"""
+QUEUE: Final = (BATCH, BATCH - 4)
+"""unread messages at which a connection stops to read, and at which it reads on, before all are used up"""
+LOST: Final = (OSError, InvalidHandshake, ConnectionClosed)
+"""what says that there is no connection, or none any more"""
 
 
 class _Requests:
@@ -77,7 +86,9 @@ class _Requests:
         return {
             "additional_headers": self.headers,
             "compression": None,
+            "close_timeout": CLOSE_S,
             "max_size": MAX_MESSAGE_BYTES,
+            "max_queue": QUEUE,
             "proxy": None if is_local(self.base_url) else True,
             **({"ssl": self.tls} if self.tls is not None else {}),
         }
@@ -102,229 +113,11 @@ def _limits(
     raise ClientError(404, "unknown_day", f"the service has no {wanted[0]} {wanted[1]}")
 
 
-class Client:
-    """A client that blocks. token: for an exposed service; ca_file: who signed its certificate.
+class AsyncClient:
+    """The client for an event loop. token: for an exposed service; ca_file: who signed its certificate.
 
     All methods raise `ClientError` for a refusal, and when the service cannot be reached.
     """
-
-    def __init__(
-        self,
-        base_url: str = "http://127.0.0.1:8765",
-        token: str | None = None,
-        ca_file: Path | None = None,
-    ) -> None:
-        self._requests = _Requests(base_url, token, ca_file)
-        self._http = httpx2.Client(**self._requests.options())
-
-    def catalog(self) -> dict[str, Any]:
-        """Days and surfaces."""
-        return self._json("/v1/catalog")
-
-    def bootstrap(
-        self,
-        *,
-        symbol: str | None = None,
-        dt: str | None = None,
-        end_ts_ns: int | None = None,
-        kind: Kind = "arrow",
-    ) -> Any:
-        """The last 1800 windows of the picture up to `end_ts_ns`."""
-        return as_kind(self._rows("/v1/hud/bootstrap", symbol=symbol, dt=dt, end_ts_ns=end_ts_ns), kind)
-
-    def history(
-        self,
-        surface: str,
-        *,
-        symbol: str | None = None,
-        dt: str | None = None,
-        start_ts_ns: int | None = None,
-        end_ts_ns: int | None = None,
-        kind: Kind = "arrow",
-    ) -> Any:
-        """Rows with start_ts_ns < window_end <= end_ts_ns (default: the whole day), asked for in parts."""
-        limit, first, last = _limits(self.catalog(), symbol, dt, surface)
-        start = first - 1 if start_ts_ns is None else start_ts_ns
-        end = last if end_ts_ns is None else end_ts_ns
-        path = f"/v1/surfaces/{surface}"
-        pieces = [
-            self._rows(path, symbol=symbol, dt=dt, start_ts_ns=low, end_ts_ns=high)
-            for low, high in parts_of(start, end, limit)
-        ] or [self._rows(path, symbol=symbol, dt=dt, start_ts_ns=start - 1, end_ts_ns=start).slice(0, 0)]
-        return as_kind(pa.concat_tables(pieces), kind)
-
-    def day(self, *, symbol: str | None = None, dt: str | None = None, kind: Kind = "arrow") -> Any:
-        """One row per window of the whole day."""
-        return as_kind(self._rows("/v1/hud/day", symbol=symbol, dt=dt), kind)
-
-    def profile(
-        self,
-        *,
-        symbol: str | None = None,
-        dt: str | None = None,
-        end_ts_ns: int | None = None,
-        kind: Kind = "arrow",
-    ) -> Any:
-        """Volume by price since the start of the trade date."""
-        return as_kind(self._rows("/v1/hud/profile", symbol=symbol, dt=dt, end_ts_ns=end_ts_ns), kind)
-
-    def levels(self, *, symbol: str | None = None, dt: str | None = None) -> dict[str, Any]:
-        """Reference levels."""
-        return self._json("/v1/levels", symbol=symbol, dt=dt)
-
-    def explain(self, ts_ns: int, *, symbol: str | None = None, dt: str | None = None) -> dict[str, Any]:
-        """Terms of both scores of the first window that ends at or after `ts_ns`."""
-        return self._json("/v1/explain", symbol=symbol, dt=dt, ts_ns=ts_ns)
-
-    def live(
-        self,
-        *,
-        symbol: str | None = None,
-        dt: str | None = None,
-        surfaces: Sequence[str] = (DEFAULT,),
-        start_ts_ns: int | None = None,
-        speed: float | str | None = None,
-        clock: str | None = None,
-    ) -> Stream:
-        """A stream of windows; see `Stream`."""
-        state = StreamState(symbol, dt, tuple(surfaces), clock, start_ts_ns, speed)
-        return Stream(self._requests, state)
-
-    def close(self) -> None:
-        """Give the connections back."""
-        self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _rows(self, path: str, **values: Any) -> pa.Table:
-        return wire.decode(self._get(path, values).content)
-
-    def _json(self, path: str, **values: Any) -> dict[str, Any]:
-        found: dict[str, Any] = self._get(path, values).json()
-        return found
-
-    def _get(self, path: str, values: dict[str, Any]) -> httpx2.Response:
-        try:
-            return _checked(self._http.get(f"{path}?{query(**values)}"))
-        except httpx2.TransportError as error:
-            raise unreachable(self._requests.base_url, error) from error
-
-
-class Stream:
-    """Windows as they come, in order; ends after the last window of the day. Use it as a context manager.
-
-    hello: what the service said first. errors: refused commands. gaps: what a shared clock dropped.
-    """
-
-    def __init__(self, requests: _Requests, state: StreamState) -> None:
-        self._requests = requests
-        self._state = state
-        self._ws: websockets.sync.client.ClientConnection | None = None
-        self._opened = ExitStack()
-
-    @property
-    def hello(self) -> dict[str, Any]:
-        """The service's first message. Raises `ClientError` before the stream was opened."""
-        return _hello(self._state)
-
-    @property
-    def errors(self) -> list[dict[str, Any]]:
-        """Commands that were refused."""
-        return self._state.errors
-
-    @property
-    def gaps(self) -> list[tuple[int, int]]:
-        """(from_seq, to_seq) that a shared clock dropped for this client."""
-        return self._state.gaps
-
-    def play(self) -> None:
-        """Go on."""
-        self._send("play")
-
-    def pause(self) -> None:
-        """Stand still. Windows that are on their way still come."""
-        self._send("pause")
-
-    def seek(self, ts_ns: int) -> None:
-        """Go on with the first window that ends at or after `ts_ns`."""
-        self._send("seek", ts_ns)
-
-    def speed(self, x: float | str) -> None:
-        """Windows per second, or ``max``."""
-        self._send("speed", x)
-
-    def step(self, windows: int) -> None:
-        """While paused: the next `windows` windows, or one that lies that many back."""
-        self._send("step", windows)
-
-    def __iter__(self) -> Iterator[Window]:
-        tries = 0
-        while True:
-            try:
-                for message in self._connected():
-                    window = self._state.take(message)
-                    if window is not None:
-                        tries = 0
-                        yield window
-                    elif self._state.finished:
-                        return
-                raise ConnectionError("the service closed the stream")
-            except (OSError, websockets.exceptions.ConnectionClosed) as error:
-                tries += 1
-                self.close()
-                if tries > RETRIES or not _may_resume(self._state, error):
-                    raise ClientError(0, "lost", f"the stream is lost: {error}") from error
-                time.sleep(RETRY_S * tries)
-
-    def open(self) -> Self:
-        """Connect, and wait for hello."""
-        if self._ws is None:
-            url = stream_url(self._requests.base_url, self._state.connect_query())
-            try:
-                self._ws = self._opened.enter_context(
-                    websockets.sync.client.connect(url, **self._requests.stream_options())
-                )
-            except websockets.exceptions.InvalidStatus as error:
-                raise problem_of(error.response.status_code, bytes(error.response.body or b"")) from error
-            except OSError as error:
-                if self._state.hello is None:
-                    raise unreachable(self._requests.base_url, error) from error
-                raise
-            self._state.take(self._ws.recv())
-            for text in self._state.after_connect():
-                self._ws.send(text)
-        return self
-
-    def close(self) -> None:
-        """Leave."""
-        self._ws = None
-        self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self.open()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _connected(self) -> websockets.sync.client.ClientConnection:
-        self.open()
-        assert self._ws is not None
-        return self._ws
-
-    def _send(self, kind: str, value: Any = None) -> None:
-        self._connected().send(self._state.command(kind, value))
-
-
-class AsyncClient:
-    """`Client` for an event loop: the same methods, awaited."""
 
     def __init__(
         self,
@@ -438,19 +231,17 @@ class AsyncClient:
             raise unreachable(self._requests.base_url, error) from error
 
 
-class AsyncStream:
-    """`Stream` for an event loop: ``async with`` and ``async for``."""
+class _Told:
+    """What the service has told about a stream."""
 
-    def __init__(self, requests: _Requests, state: StreamState) -> None:
-        self._requests = requests
-        self._state = state
-        self._ws: websockets.asyncio.client.ClientConnection | None = None
-        self._opened = AsyncExitStack()
+    _state: StreamState
 
     @property
     def hello(self) -> dict[str, Any]:
         """The service's first message. Raises `ClientError` before the stream was opened."""
-        return _hello(self._state)
+        if self._state.hello is None:
+            raise ClientError(0, "not_open", "the stream is not open yet; use it as a context manager")
+        return self._state.hello
 
     @property
     def errors(self) -> list[dict[str, Any]]:
@@ -461,6 +252,21 @@ class AsyncStream:
     def gaps(self) -> list[tuple[int, int]]:
         """(from_seq, to_seq) that a shared clock dropped for this client."""
         return self._state.gaps
+
+
+class AsyncStream(_Told):
+    """Windows as they come, in order; ends after the last window of the day. Use it as a context manager.
+
+    hello: what the service said first. errors: refused commands. gaps: what a shared clock dropped.
+    """
+
+    def __init__(self, requests: _Requests, state: StreamState) -> None:
+        self._requests = requests
+        self._state = state
+        self._ws: ClientConnection | None = None
+        self._opening = asyncio.Lock()
+        self._arrived: deque[str | bytes] = deque()
+        self._tries = 0
 
     async def play(self) -> None:
         """Go on."""
@@ -483,47 +289,27 @@ class AsyncStream:
         await self._send("step", windows)
 
     async def __aiter__(self) -> AsyncIterator[Window]:
-        tries = 0
-        while True:
-            try:
-                async for message in await self._connected():
-                    window = self._state.take(message)
-                    if window is not None:
-                        tries = 0
-                        yield window
-                    elif self._state.finished:
-                        return
-                raise ConnectionError("the service closed the stream")
-            except (OSError, websockets.exceptions.ConnectionClosed) as error:
-                tries += 1
-                await self.close()
-                if tries > RETRIES or not _may_resume(self._state, error):
-                    raise ClientError(0, "lost", f"the stream is lost: {error}") from error
-                await asyncio.sleep(RETRY_S * tries)
+        while not self._finished:
+            for window in self._here():
+                yield window
+            if not self._finished:
+                await self._receive()
 
     async def open(self) -> Self:
         """Connect, and wait for hello."""
-        if self._ws is None:
-            url = stream_url(self._requests.base_url, self._state.connect_query())
-            try:
-                self._ws = await self._opened.enter_async_context(
-                    websockets.asyncio.client.connect(url, **self._requests.stream_options())
-                )
-            except websockets.exceptions.InvalidStatus as error:
-                raise problem_of(error.response.status_code, bytes(error.response.body or b"")) from error
-            except OSError as error:
-                if self._state.hello is None:
-                    raise unreachable(self._requests.base_url, error) from error
-                raise
-            self._state.take(await self._ws.recv())
-            for text in self._state.after_connect():
-                await self._ws.send(text)
+        try:
+            await self._connected()
+        except LOST as error:
+            raise _lost(error) from error
         return self
 
     async def close(self) -> None:
         """Leave."""
-        self._ws = None
-        await self._opened.aclose()
+        async with self._opening:
+            ws, self._ws = self._ws, None
+            self._arrived.clear()
+            if ws is not None:
+                await _leave(ws)
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -533,19 +319,87 @@ class AsyncStream:
     ) -> None:
         await self.close()
 
-    async def _connected(self) -> websockets.asyncio.client.ClientConnection:
-        await self.open()
-        assert self._ws is not None
-        return self._ws
+    @property
+    def _finished(self) -> bool:
+        return self._ws is not None and not self._arrived and self._state.finished
+
+    def _here(self) -> Iterator[Window]:
+        """Windows that have arrived. May run in another thread than the event loop's."""
+        while True:
+            try:
+                message = self._arrived.popleft()
+            except IndexError:
+                return
+            window = self._state.take(message)
+            if window is not None:
+                self._tries = 0
+                yield window
+
+    async def _receive(self) -> None:
+        """Wait for a message and keep it, with those that are there already; take up a lost stream once."""
+        ws = None
+        try:
+            ws = await self._connected()
+            self._arrived.append(await ws.recv())
+            with suppress(ConnectionClosed, TimeoutError):
+                async with asyncio.timeout(0):
+                    while len(self._arrived) < BATCH:
+                        self._arrived.append(await ws.recv())
+        except LOST as error:
+            if ws is not None and ws is not self._ws:
+                raise ClientError(0, "closed", "the stream was closed while it was waited for") from error
+            await self.close()
+            self._tries += 1
+            if self._tries > RETRIES or not _may_resume(self._state, error):
+                self._tries = 0
+                raise _lost(error) from error
+            await asyncio.sleep(RETRY_S * self._tries)
+
+    async def _connected(self) -> ClientConnection:
+        async with self._opening:
+            if self._ws is None:
+                self._ws = await self._connect()
+            return self._ws
+
+    async def _connect(self) -> ClientConnection:
+        """A connection that has said hello and stands still if this stream does."""
+        url = stream_url(self._requests.base_url, self._state.connect_query())
+        try:
+            ws = await connect(url, **self._requests.stream_options())
+            try:
+                self._state.take(await ws.recv())
+                for text in self._state.after_connect():
+                    await ws.send(text)
+            except BaseException:
+                await _leave(ws)
+                raise
+        except InvalidStatus as error:
+            raise problem_of(error.response.status_code, bytes(error.response.body or b"")) from error
+        except LOST as error:
+            if self._state.hello is None:
+                raise unreachable(self._requests.base_url, error) from error
+            raise
+        return ws
 
     async def _send(self, kind: str, value: Any = None) -> None:
-        await (await self._connected()).send(self._state.command(kind, value))
+        try:
+            ws = await self._connected()
+            await ws.send(self._state.command(kind, value))
+        except LOST as error:
+            raise _lost(error) from error
 
 
-def _hello(state: StreamState) -> dict[str, Any]:
-    if state.hello is None:
-        raise ClientError(0, "not_open", "the stream is not open yet; use it as a context manager")
-    return state.hello
+async def _leave(ws: ClientConnection) -> None:
+    """Close. What still comes is dropped: unread, it would stand before the answer to the close."""
+    closing = asyncio.create_task(ws.close())
+    with suppress(ConnectionClosed, ConcurrencyError):
+        while True:
+            await ws.recv()
+    await closing
+
+
+def _lost(error: BaseException) -> ClientError:
+    return ClientError(0, "lost", f"the stream is lost: {error}")
 
 
 def _may_resume(state: StreamState, error: BaseException) -> bool:
@@ -553,3 +407,166 @@ def _may_resume(state: StreamState, error: BaseException) -> bool:
     received = getattr(error, "rcvd", None)
     refused = received is not None and received.code in (1003, 1008, 1009)
     return state.hello is not None and state.clock != "shared" and not refused
+
+
+class Client:
+    """A client that blocks. token: for an exposed service; ca_file: who signed its certificate.
+
+    All methods raise `ClientError` for a refusal, and when the service cannot be reached. Threads may share
+    it; `close` ends its streams too.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8765",
+        token: str | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
+        self._client = AsyncClient(base_url, token, ca_file)
+        self._loop = LoopThread()
+        self._streams: weakref.WeakSet[AsyncStream] = weakref.WeakSet()
+
+    def catalog(self) -> dict[str, Any]:
+        """Days and surfaces."""
+        return self._loop.run(self._client.catalog())
+
+    def bootstrap(
+        self,
+        *,
+        symbol: str | None = None,
+        dt: str | None = None,
+        end_ts_ns: int | None = None,
+        kind: Kind = "arrow",
+    ) -> Any:
+        """The last 1800 windows of the picture up to `end_ts_ns`."""
+        rows = self._loop.run(self._client.bootstrap(symbol=symbol, dt=dt, end_ts_ns=end_ts_ns))
+        return as_kind(rows, kind)
+
+    def history(
+        self,
+        surface: str,
+        *,
+        symbol: str | None = None,
+        dt: str | None = None,
+        start_ts_ns: int | None = None,
+        end_ts_ns: int | None = None,
+        kind: Kind = "arrow",
+    ) -> Any:
+        """Rows with start_ts_ns < window_end <= end_ts_ns (default: the whole day), asked for in parts."""
+        asked = self._client.history(
+            surface, symbol=symbol, dt=dt, start_ts_ns=start_ts_ns, end_ts_ns=end_ts_ns
+        )
+        return as_kind(self._loop.run(asked), kind)
+
+    def day(self, *, symbol: str | None = None, dt: str | None = None, kind: Kind = "arrow") -> Any:
+        """One row per window of the whole day."""
+        return as_kind(self._loop.run(self._client.day(symbol=symbol, dt=dt)), kind)
+
+    def profile(
+        self,
+        *,
+        symbol: str | None = None,
+        dt: str | None = None,
+        end_ts_ns: int | None = None,
+        kind: Kind = "arrow",
+    ) -> Any:
+        """Volume by price since the start of the trade date."""
+        rows = self._loop.run(self._client.profile(symbol=symbol, dt=dt, end_ts_ns=end_ts_ns))
+        return as_kind(rows, kind)
+
+    def levels(self, *, symbol: str | None = None, dt: str | None = None) -> dict[str, Any]:
+        """Reference levels."""
+        return self._loop.run(self._client.levels(symbol=symbol, dt=dt))
+
+    def explain(self, ts_ns: int, *, symbol: str | None = None, dt: str | None = None) -> dict[str, Any]:
+        """Terms of both scores of the first window that ends at or after `ts_ns`."""
+        return self._loop.run(self._client.explain(ts_ns, symbol=symbol, dt=dt))
+
+    def live(
+        self,
+        *,
+        symbol: str | None = None,
+        dt: str | None = None,
+        surfaces: Sequence[str] = (DEFAULT,),
+        start_ts_ns: int | None = None,
+        speed: float | str | None = None,
+        clock: str | None = None,
+    ) -> Stream:
+        """A stream of windows; see `Stream`."""
+        stream = self._client.live(
+            symbol=symbol, dt=dt, surfaces=surfaces, start_ts_ns=start_ts_ns, speed=speed, clock=clock
+        )
+        self._streams.add(stream)
+        return Stream(stream, self._loop)
+
+    def close(self) -> None:
+        """Close the streams, give the connections back, and end the thread. Who still waits is told."""
+        self._loop.close(self._farewell)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _farewell(self) -> None:
+        await asyncio.gather(*(stream.close() for stream in list(self._streams)), self._client.close())
+
+
+class Stream(_Told):
+    """Windows as they come, in order; ends after the last window of the day. Use it as a context manager.
+
+    hello: what the service said first. errors: refused commands. gaps: what a shared clock dropped. Commands
+    may come from other threads than the one that takes the windows.
+    """
+
+    def __init__(self, stream: AsyncStream, loop: LoopThread) -> None:
+        self._stream = stream
+        self._state = stream._state
+        self._loop = loop
+
+    def play(self) -> None:
+        """Go on."""
+        self._loop.run(self._stream.play())
+
+    def pause(self) -> None:
+        """Stand still. Windows that are on their way still come."""
+        self._loop.run(self._stream.pause())
+
+    def seek(self, ts_ns: int) -> None:
+        """Go on with the first window that ends at or after `ts_ns`."""
+        self._loop.run(self._stream.seek(ts_ns))
+
+    def speed(self, x: float | str) -> None:
+        """Windows per second, or ``max``."""
+        self._loop.run(self._stream.speed(x))
+
+    def step(self, windows: int) -> None:
+        """While paused: the next `windows` windows, or one that lies that many back."""
+        self._loop.run(self._stream.step(windows))
+
+    def __iter__(self) -> Iterator[Window]:
+        while not self._stream._finished:
+            yield from self._stream._here()
+            if not self._stream._finished:
+                self._loop.run(self._stream._receive())
+
+    def open(self) -> Self:
+        """Connect, and wait for hello."""
+        self._loop.run(self._stream.open())
+        return self
+
+    def close(self) -> None:
+        """Leave."""
+        if not self._loop.closed:
+            self._loop.run(self._stream.close())
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

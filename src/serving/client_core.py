@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -102,7 +103,7 @@ class StreamState:
     """What a client knows of its stream: enough to take it up again after a lost connection.
 
     Every window comes out of `take` exactly once per pass over it: a window of which a surface is missing
-    when the connection is lost is asked for again.
+    when the connection is lost is asked for again. Commands and messages may be handled in two threads.
     """
 
     symbol: str | None = None
@@ -124,6 +125,8 @@ class StreamState:
     _parts: dict[str, pa.Table] = field(default_factory=dict)
     _seeks_ts_ns: list[int] = field(default_factory=list)
     """seeks that were sent and not answered yet"""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    """over what commands and their answers both change"""
 
     @property
     def finished(self) -> bool:
@@ -133,12 +136,13 @@ class StreamState:
     def connect_query(self) -> str:
         """Query string of the next connection; one that was lost is resumed."""
         private = self.clock != "shared"
-        if self._seeks_ts_ns:
-            self.start_ts_ns, self.last = self._seeks_ts_ns[-1], None
-            self._seeks_ts_ns.clear()
+        with self._lock:
+            if self._seeks_ts_ns:
+                self.start_ts_ns, self.last = self._seeks_ts_ns[-1], None
+                self._seeks_ts_ns.clear()
+            self._unanswered = 0
         resume, start = self.last if private else None, self.start_ts_ns
         self._parts.clear()
-        self._unanswered = 0
         return query(
             symbol=self.symbol,
             dt=self.dt,
@@ -155,17 +159,19 @@ class StreamState:
 
     def command(self, kind: str, value: Any = None) -> str:
         """The text of a command, remembered for a lost connection."""
-        self._unanswered += 1
         fields = {"seek": "ts_ns", "speed": "x", "step": "windows"}
-        if kind == "seek":
-            self._seeks_ts_ns.append(int(value))
-            value = str(int(value))
+        with self._lock:
+            self._unanswered += 1
+            if kind == "seek":
+                self._seeks_ts_ns.append(int(value))
+                value = str(int(value))
         return wire.control(kind) if value is None else wire.control(kind, **{fields[kind]: value})
 
     def take(self, message: str | bytes) -> Window | None:
         """Look at one message; the window that it completes, if it does. `ClientError` for a fatal error."""
         if isinstance(message, str):
-            self._take_text(json.loads(message))
+            with self._lock:
+                self._take_text(json.loads(message))
             return None
         rows = wire.decode(message)
         tag = wire.WindowTag.of(rows.schema)
@@ -184,8 +190,8 @@ class StreamState:
         if kind == "hello":
             self.hello = message
             self.symbol, self.dt = message["symbol"], message["dt"]
-            if self.last is not None and not message["resumed"]:
-                self.last = None
+            if not message["resumed"]:
+                self.last, self.ended = None, False
         elif kind == "state":
             self.playing, self.speed = message["playing"], message["speed"]
             if message["cause"] in ("seek", "step"):

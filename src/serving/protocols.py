@@ -93,6 +93,13 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         self._pings = RateLimit(self.runtime.settings.commands_per_s)
         self._is_deaf = False
 
+    def shutdown(self) -> None:
+        """The service ends. uvicorn fails on a connection that was closed and is not read empty yet."""
+        if self.transport.is_closing():
+            self.stop_keepalive()
+        else:
+            super().shutdown()
+
     def data_received(self, data: bytes) -> None:
         """Bytes of frames; none are looked at any more after a flood."""
         if not self._is_deaf:

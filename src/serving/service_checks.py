@@ -7,14 +7,14 @@ loaded day only its epoch, its calibration and the windows that `service_windows
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import websockets.sync.client
+from websockets.asyncio.client import ClientConnection, connect
 
 from data_eng.integrity.findings import Check, Report, Tally
 from data_eng.lake import Lake
@@ -24,6 +24,7 @@ from serving import wire
 from serving.client_core import query, stream_url
 from serving.hud_streaming import HudCache, HudStreamService
 from serving.local import LocalService
+from serving.loop_thread import LoopThread
 from serving.ring_buffer import RingBuffer
 from serving.settings import load_settings
 from serving.surfaces import SURFACES
@@ -35,6 +36,8 @@ WITHOUT_OPTIONS: Final = ("option_quote",)
 """surfaces that are empty after --no-gex, which their manifest then says"""
 LIVE: Final = ("hud", "snap", "wall")
 WAIT_S: Final = 30.0
+CLOSE_S: Final = 2.0
+"""how long is waited for the end of a connection; what a client did not read stands before it"""
 KEY: Final = "window_end_ts_ns"
 
 
@@ -253,16 +256,19 @@ def check_live(lake: Lake, cache: HudCache, first: int) -> list[Check]:
     """Two clients at once get the lake's rows in the same bytes; pause, seek and step do what they say."""
     settings = load_settings(lake=lake.root, symbol=cache.symbol, dt=cache.dt, port=0, host="127.0.0.1")
     stored = Stored(lake, cache)
-    with LocalService(settings) as url:
-        checks = [_two_clients(url, cache, first, stored), _round_trip(url, cache, stored)]
+    # a loop of its own: a notebook, which may ask for these checks, runs one already
+    with LocalService(settings) as url, LoopThread() as loop:
+        checks = [
+            loop.run(_two_clients(url, cache, first, stored)),
+            loop.run(_round_trip(url, cache, stored)),
+        ]
     stored.close()
     return checks
 
 
-def _two_clients(url: str, cache: HudCache, first: int, stored: Stored) -> Check:
+async def _two_clients(url: str, cache: HudCache, first: int, stored: Stored) -> Check:
     tally = Tally("two_clients_get_the_same", "messages")
-    with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: _received(url, cache, first), range(2))
+    one, other = await asyncio.gather(*(_received(url, cache, first) for _ in range(2)))
     for number, (mine, theirs) in enumerate(zip(one, other, strict=True)):
         seq, name = number // len(LIVE), LIVE[number % len(LIVE)]
         wrong = []
@@ -274,57 +280,57 @@ def _two_clients(url: str, cache: HudCache, first: int, stored: Stored) -> Check
     return tally.check()
 
 
-def _received(url: str, cache: HudCache, windows: int) -> list[bytes]:
-    with _connect(url, cache, "max") as ws:
+async def _received(url: str, cache: HudCache, windows: int) -> list[bytes]:
+    async with _connect(url, cache, "max") as ws:
         found: list[bytes] = []
         while len(found) < windows * len(LIVE):
-            message = ws.recv(WAIT_S)
+            message = await _next(ws)
             if isinstance(message, bytes):
                 found.append(message)
         return found
 
 
-def _round_trip(url: str, cache: HudCache, stored: Stored) -> Check:
+async def _round_trip(url: str, cache: HudCache, stored: Stored) -> Check:
     tally = Tally("live_round_trip", "messages")
-    with _connect(url, cache, "1000") as ws:
+    async with _connect(url, cache, "1000") as ws:
         talk = _Talk(ws, stored, tally)
-        talk.expect_text("hello", epoch=cache.epoch, symbol=cache.symbol, dt=cache.dt)
-        talk.expect_window(0)
-        talk.send("pause")
-        talk.expect_text("state", cause="pause", playing=False)
+        await talk.expect_text("hello", epoch=cache.epoch, symbol=cache.symbol, dt=cache.dt)
+        await talk.expect_window(0)
+        await talk.send("pause")
+        await talk.expect_text("state", cause="pause", playing=False)
         middle = cache.windows // 2
-        talk.send("seek", ts_ns=str(cache.ts_ns(middle)))
-        talk.expect_text(
+        await talk.send("seek", ts_ns=str(cache.ts_ns(middle)))
+        await talk.expect_text(
             "state", cause="seek", position={"ts_ns": str(cache.ts_ns(middle)), "seq": str(middle)}
         )
         ahead = min(2, cache.windows - middle)
-        talk.send("step", windows=ahead)
-        talk.expect_text("state", cause="step")
+        await talk.send("step", windows=ahead)
+        await talk.expect_text("state", cause="step")
         for seq in range(middle, middle + ahead):
-            talk.expect_window(seq)
-        talk.send("step", windows=-1)
-        talk.expect_text("state", cause="step")
-        talk.expect_window(max(middle + ahead - 2, 0))
-        talk.send("nonsense")
-        talk.expect_text("error", code="unknown_command", fatal=False)
+            await talk.expect_window(seq)
+        await talk.send("step", windows=-1)
+        await talk.expect_text("state", cause="step")
+        await talk.expect_window(max(middle + ahead - 2, 0))
+        await talk.send("nonsense")
+        await talk.expect_text("error", code="unknown_command", fatal=False)
     return tally.check()
 
 
 class _Talk:
     """One side of a conversation with the service: what is wanted next, and what came."""
 
-    def __init__(self, ws: websockets.sync.client.ClientConnection, stored: Stored, tally: Tally) -> None:
+    def __init__(self, ws: ClientConnection, stored: Stored, tally: Tally) -> None:
         self._ws = ws
         self._stored = stored
         self._tally = tally
 
-    def send(self, kind: str, **fields: Any) -> None:
-        self._ws.send(wire.control(kind, **fields))
+    async def send(self, kind: str, **fields: Any) -> None:
+        await self._ws.send(wire.control(kind, **fields))
 
-    def expect_text(self, kind: str, **fields: Any) -> None:
+    async def expect_text(self, kind: str, **fields: Any) -> None:
         """The next text that is no heartbeat; windows on their way before a pause are passed over."""
         while True:
-            message = self._ws.recv(WAIT_S)
+            message = await _next(self._ws)
             if isinstance(message, str):
                 found = json.loads(message)
                 if found["type"] not in ("heartbeat", "end"):
@@ -332,17 +338,22 @@ class _Talk:
         right = found["type"] == kind and all(found.get(name) == value for name, value in fields.items())
         self._tally.add(1, [] if right else [f"wanted {kind} {fields}, found {message[:120]}"])
 
-    def expect_window(self, seq: int) -> None:
+    async def expect_window(self, seq: int) -> None:
         """The next messages are that window, with the rows that the lake holds."""
         for name in LIVE:
-            message = self._ws.recv(WAIT_S)
+            message = await _next(self._ws)
             while isinstance(message, str) and json.loads(message)["type"] in ("heartbeat", "end"):
-                message = self._ws.recv(WAIT_S)
+                message = await _next(self._ws)
             right = self._stored.is_message(message, name, seq)
             self._tally.add(1, [] if right else [f"window {seq} of {name} did not come as it should"])
 
 
-def _connect(url: str, cache: HudCache, speed: str) -> websockets.sync.client.ClientConnection:
+async def _next(ws: ClientConnection) -> str | bytes:
+    async with asyncio.timeout(WAIT_S):
+        return await ws.recv()
+
+
+def _connect(url: str, cache: HudCache, speed: str) -> connect:
     text = query(
         symbol=cache.symbol,
         dt=cache.dt,
@@ -351,4 +362,4 @@ def _connect(url: str, cache: HudCache, speed: str) -> websockets.sync.client.Cl
         speed=speed,
         surfaces=",".join(LIVE),
     )
-    return websockets.sync.client.connect(stream_url(url, text), max_size=None, compression=None, proxy=None)
+    return connect(stream_url(url, text), max_size=None, compression=None, proxy=None, close_timeout=CLOSE_S)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
+import websockets.asyncio.client
 import websockets.sync.client
 from websockets.exceptions import ConnectionClosed
 
@@ -24,12 +27,56 @@ from serving.surfaces import SURFACES
 from tests.serving.conftest import DT, SYMBOL
 
 WAIT_S = 60.0
-Connection = websockets.sync.client.ClientConnection
+PlainConnection = websockets.sync.client.ClientConnection
+
+
+class SecureConnection:
+    """A connection over TLS, used by one thread: its event loop runs while something is waited for.
+
+    The blocking client of websockets reads in a second thread, and two in one TLS session lose messages.
+    """
+
+    def __init__(self, runner: asyncio.Runner, ws: websockets.asyncio.client.ClientConnection) -> None:
+        self._runner = runner
+        self._ws = ws
+
+    def recv(self, timeout: float = WAIT_S) -> str | bytes:
+        """The next message. Raises `TimeoutError` and `ConnectionClosed`."""
+        return self._runner.run(asyncio.wait_for(self._ws.recv(), timeout))
+
+    def send(self, text: str) -> None:
+        """Send a text message."""
+        self._runner.run(self._ws.send(text))
+
+
+Connection = PlainConnection | SecureConnection
 
 
 @contextmanager
-def connected(url: str, headers: dict[str, str] | None = None, **values: Any) -> Iterator[Connection]:
-    """A connection to the stream."""
+def secured(url: str, signed_by: Path, text: str = "", **options: Any) -> Iterator[SecureConnection]:
+    """A connection to the stream of an https service at speed max; text: more of the query."""
+
+    async def connect() -> websockets.asyncio.client.ClientConnection:
+        return await websockets.asyncio.client.connect(
+            f"{stream_url(url, 'speed=max')}{text}",
+            ssl=ssl.create_default_context(cafile=str(signed_by)),
+            proxy=None,
+            compression=None,
+            close_timeout=5,
+            **options,
+        )
+
+    with asyncio.Runner() as runner:
+        ws = runner.run(connect())
+        try:
+            yield SecureConnection(runner, ws)
+        finally:
+            runner.run(ws.close())
+
+
+@contextmanager
+def connected(url: str, headers: dict[str, str] | None = None, **values: Any) -> Iterator[PlainConnection]:
+    """A connection to the stream of a service without TLS."""
     with websockets.sync.client.connect(
         stream_url(url, query(**values)),
         additional_headers=headers,

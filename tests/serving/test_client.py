@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -22,9 +29,11 @@ from hypothesis import strategies as st
 from data_eng.lake import Lake
 from data_eng.units import WINDOW_NS
 from serving import wire
-from serving.client import AsyncClient, Client, ClientError
+from serving.client import BATCH, AsyncClient, Client, ClientError
 from serving.client_core import StreamState, parts_of
 from serving.hud_streaming import HudCache
+from serving.local import LocalService
+from serving.settings import load_settings
 from serving.surfaces import SURFACES
 from tests.serving.conftest import DT, SYMBOL
 from tests.serving.streams import LakeRows, same_bits
@@ -146,6 +155,134 @@ def test_the_client_for_an_event_loop_does_the_same(url: str, tiny: Lake, cache:
                 assert (stream.errors, stream.gaps) == ([], [])
 
     asyncio.run(asyncio.wait_for(talk(), 120))
+
+
+# ---- what only the blocking client has to keep right
+
+
+def test_after_a_break_the_next_window_comes_next_even_over_a_new_connection(url: str) -> None:
+    with Client(url) as client, client.live(speed="max") as stream:
+        seqs: list[int] = []
+        for taken in (1, 3, 17, 40):
+            seqs += [window.seq for window in itertools.islice(stream, taken)]
+        stream.close()
+        seqs += [window.seq for window in stream]
+        assert seqs == list(range(120))
+        assert list(stream) == [], "the day has ended, and nothing was asked since"
+
+
+def test_a_command_given_between_windows_that_have_arrived_is_answered_in_order(
+    url: str, cache: HudCache
+) -> None:
+    """The service may have sent `end` long before the reader, who seeks meanwhile, comes to it."""
+    with Client(url) as client, client.live(speed="max") as stream:
+        windows = iter(stream)
+        assert [next(windows).seq for _ in range(110)] == list(range(110))
+        time.sleep(0.5)
+        stream.seek(cache.ts_ns(118))
+        assert [window.seq for window in windows] == [*range(110, 120), 118, 119]
+
+
+def test_streams_of_one_client_in_several_threads(url: str) -> None:
+    """Each is read by a thread of its own, and commanded by another one."""
+
+    def read(client: Client, start: threading.Barrier) -> tuple[list[int], int]:
+        with client.live(speed=200) as stream, ThreadPoolExecutor(1) as other:
+            start.wait(60)
+
+            def command() -> None:
+                for _ in range(5):
+                    stream.step(0)  # refused, and changes nothing
+
+            done = other.submit(command)
+            seqs = [window.seq for window in stream]
+            done.result(60)
+            return seqs, len(stream.errors)
+
+    with Client(url) as client, ThreadPoolExecutor(4) as pool:
+        start = threading.Barrier(4)
+        found = [pool.submit(read, client, start) for _ in range(4)]
+        assert client.catalog()["default"] == {"symbol": SYMBOL, "dt": DT}
+        assert [one.result(120) for one in found] == [(list(range(120)), 5)] * 4
+
+
+def test_a_closed_client_ends_its_streams_and_says_so(url: str) -> None:
+    client = Client(url)
+    waits, idle = client.live(speed="max"), client.live()
+    with waits, idle, ThreadPoolExecutor(1) as pool:
+        waits.pause()
+        list(itertools.islice(waits, 1))
+        connections = [waits._stream._ws, idle._stream._ws]
+        blocked = pool.submit(lambda: list(waits))
+        time.sleep(0.5)
+        client.close()
+        with pytest.raises(ClientError, match="closed"):
+            blocked.result(60)
+        for use in (idle.pause, idle.open, lambda: next(iter(idle)), client.live().open, client.catalog):
+            with pytest.raises(ClientError, match="closed"):
+                use()
+        assert [ws.close_code for ws in connections if ws is not None] == [1000, 1000], "and not just cut"
+        assert idle.hello["windows"] == 120
+        client.close()
+
+
+def test_a_stream_that_is_closed_while_it_is_read_is_not_taken_up_again(url: str) -> None:
+    with Client(url) as client, client.live() as stream, ThreadPoolExecutor(1) as pool:
+        stream.pause()
+        blocked = pool.submit(lambda: list(stream))
+        time.sleep(0.5)
+        stream.close()
+        with pytest.raises(ClientError, match="closed while"):
+            blocked.result(60)
+
+
+def test_an_unread_stream_holds_up_the_service_and_can_be_left(tiny: Lake) -> None:
+    settings = load_settings(lake=tiny.root, port=0, send_buffer_bytes=8192)
+    with LocalService(settings) as url, Client(url) as client:
+        with client.live(surfaces=("hud", "wall", "vacuum"), speed="max") as stream:
+            assert next(iter(stream)).seq == 0
+            ws = stream._stream._ws
+            assert ws is not None
+            sent = [0.0, 1.0]
+            while len(sent) < 60 and sent[-2] < sent[-1]:
+                time.sleep(1.0)
+                lines = httpx2.get(f"{url}/metrics", trust_env=False).text.splitlines()
+                (line,) = (x for x in lines if x.startswith('spymaster_windows_sent_total{clock="private"'))
+                sent.append(float(line.rsplit(" ", 1)[1]))
+            assert 1 < sent[-2] == sent[-1] < 120, "it waits for the reader"
+            assert len(stream._stream._arrived) < BATCH
+        assert ws.close_code == 1000, "the answer to the close was found behind all that was not read"
+
+
+def test_ctrl_c_ends_the_waiting_for_a_window_and_the_stream_goes_on(url: str) -> None:
+    text = f"""
+from serving.client import Client
+with Client({url!r}) as client, client.live(speed="max") as stream:
+    windows = iter(stream)
+    stream.pause()
+    stream.seek(next(windows).window_end_ts_ns)
+    stream.step(1)
+    while next(windows).seq:
+        pass
+    print("waiting", flush=True)
+    try:
+        next(windows)
+    except KeyboardInterrupt:
+        stream.step(2)
+        print([window.seq for _, window in zip(range(2), stream)], flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "waiting\n"
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=60) == ("[1, 2]\n", "")
+            assert process.returncode == 0
+        finally:
+            process.kill()
 
 
 # ---- lost connections
@@ -271,6 +408,14 @@ def test_a_paused_stream_is_paused_again() -> None:
     state.take(wire.control("state", cause="pause", playing=False, speed=2.0, position={}))
     assert state.after_connect() == ['{"type":"pause"}']
     assert "speed=2.0" in state.connect_query()
+
+
+def test_an_end_is_of_its_connection_unless_that_was_resumed() -> None:
+    state = StreamState()
+    for resumed in (False, True):
+        state.ended = True
+        state.take(wire.control("hello", symbol=SYMBOL, dt=DT, resumed=resumed))
+        assert state.finished == resumed
 
 
 def test_a_fatal_error_is_raised() -> None:

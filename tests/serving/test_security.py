@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,7 +20,6 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-import websockets.sync.client
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -37,6 +38,7 @@ from tests.serving.streams import (
     connected,
     next_text,
     next_window,
+    secured,
     send,
     stalled,
     until_end,
@@ -437,11 +439,11 @@ def test_our_own_page_is_let_in_over_https_on_loopback_too(
     settings = load_settings(lake=tiny.root, port=0, tls_cert=certificate[0], tls_key=certificate[1])
     with LocalService(settings) as url:
         assert url.startswith("https://127.0.0.1:")
-        with wss(url, certificate, origin=url) as ws:
+        with secured(url, certificate[0], origin=url) as ws:
             assert json.loads(ws.recv(30))["type"] == "hello"
         for origin in (url.replace("https", "http"), "https://127.0.0.1:1"):
-            with pytest.raises(InvalidStatus, match="403"):
-                wss(url, certificate, origin=origin)
+            with pytest.raises(InvalidStatus, match="403"), secured(url, certificate[0], origin=origin):
+                pass
         with https(certificate, url, Origin=url) as http:
             assert http.get("/v1/catalog").status_code == 200
 
@@ -587,45 +589,41 @@ def test_a_token_in_a_query_string_is_refused_even_when_it_is_right(
         assert TOKEN not in refused.text
 
 
-def wss(url: str, certificate: tuple[Path, Path], text: str = "", **options: object):  # type: ignore[no-untyped-def]
-    context = ssl.create_default_context(cafile=str(certificate[0]))
-    address = url.replace("https://", "wss://") + f"/v1/hud/stream?speed=max{text}"
-    return websockets.sync.client.connect(address, ssl=context, proxy=None, compression=None, **options)
-
-
 def test_a_stream_opens_with_a_token_or_with_a_ticket_once(
     exposed: str, certificate: tuple[Path, Path]
 ) -> None:
     bearer = {"Authorization": f"Bearer {TOKEN}"}
-    with wss(exposed, certificate, additional_headers=bearer) as ws:
+    with secured(exposed, certificate[0], additional_headers=bearer) as ws:
         assert next_text(ws)["type"] == "hello"
     with https(certificate, exposed, **bearer) as http:
         answer = http.post("/v1/ticket").json()
     assert answer["expires_s"] == 60
-    with wss(exposed, certificate, origin="https://hud.example.org") as ws:
+    with secured(exposed, certificate[0], origin="https://hud.example.org") as ws:
         send(ws, "ticket", ticket=answer["ticket"])
         assert next_text(ws)["type"] == "hello"
         next_window(ws)
     for text in (f'{{"type":"ticket","ticket":"{answer["ticket"]}"}}', '{"type":"play"}', "x",
                  f'{{"type":"ticket","ticket":"{TOKEN}"}}', '{"type":"ticket","ticket":5}'):  # fmt: skip
-        with wss(exposed, certificate) as ws:
+        with secured(exposed, certificate[0]) as ws:
             ws.send(text)
             error = next_text(ws)
             assert (error["code"], error["fatal"]) == ("no_ticket", True)
             assert close_code(ws) == 1008
     for wrong in ({"Authorization": "Bearer no"}, {"Authorization": ""}):
-        with pytest.raises(InvalidStatus, match="401"):
-            wss(exposed, certificate, additional_headers=wrong)
-    with pytest.raises(InvalidStatus, match="400"):
-        wss(exposed, certificate, f"&token={TOKEN}", additional_headers=bearer)
+        refused = secured(exposed, certificate[0], additional_headers=wrong)
+        with pytest.raises(InvalidStatus, match="401"), refused:
+            pass
+    refused = secured(exposed, certificate[0], f"&token={TOKEN}", additional_headers=bearer)
+    with pytest.raises(InvalidStatus, match="400"), refused:
+        pass
 
 
 def test_foreign_pages_are_refused_by_an_exposed_service_too(
     exposed: str, certificate: tuple[Path, Path]
 ) -> None:
     for origin in ("https://evil.example", "null", "http://hud.example.org"):
-        with pytest.raises(InvalidStatus, match="403"):
-            wss(exposed, certificate, origin=origin)
+        with pytest.raises(InvalidStatus, match="403"), secured(exposed, certificate[0], origin=origin):
+            pass
 
 
 def test_behind_a_proxy_only_the_proxy_is_answered(tiny: Lake, exposed_settings: Settings) -> None:
@@ -648,6 +646,66 @@ def test_the_client_shows_its_token(exposed: str, certificate: tuple[Path, Path]
         assert client.catalog()["protocol"] == 1
         with client.live(speed="max") as stream:
             assert len(list(stream)) == 120
+
+
+def test_one_thread_alone_touches_a_tls_session_of_the_blocking_client(
+    exposed: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[object] = []
+    threads: dict[int, set[str]] = {}
+
+    def watch(kind: type, name: str) -> None:
+        plain = getattr(kind, name)
+
+        def watched(self: object, *args: object) -> object:
+            sessions.append(self)  # kept, so that no other gets its id
+            threads.setdefault(id(self), set()).add(threading.current_thread().name)
+            return plain(self, *args)
+
+        monkeypatch.setattr(kind, name, watched)
+
+    for kind, names in ((ssl.SSLObject, ("read", "write")), (ssl.SSLSocket, ("recv", "recv_into", "send"))):
+        for name in names:
+            watch(kind, name)
+    with Client(exposed, token=TOKEN, ca_file=certificate[0]) as client:
+        client.catalog()
+        with client.live(speed="max") as stream:
+            stream.step(0)
+            assert len(list(stream)) == 120
+    found = sorted(",".join(sorted(names)) for names in threads.values())
+    # HTTP and the stream have a session each, and each has two ends
+    assert found == ["client-loop", "client-loop", "local-service", "local-service"]
+
+
+def test_over_tls_the_blocking_client_loses_no_message_while_the_machine_is_busy(
+    exposed: str, certificate: tuple[Path, Path]
+) -> None:
+    """A reader and a writer in two threads of one TLS session lose about one of these connections."""
+    connections, talked, calm = 150, [], threading.Event()
+
+    def burn() -> None:
+        block = bytes(10_000)
+        while not calm.is_set():
+            hashlib.sha256(block).digest()  # lets other threads of this interpreter run meanwhile
+
+    def talk() -> None:
+        with Client(exposed, token=TOKEN, ca_file=certificate[0]) as client:
+            for _ in range(connections):
+                with client.live(speed=1000, clock="private") as stream:
+                    windows = iter(stream)
+                    first = next(windows)
+                    stream.pause()
+                    stream.seek(first.window_end_ts_ns)
+                    stream.step(1)
+                    again = next(window for window in windows if window.seq == first.seq)
+                    talked.append((stream.hello["windows"], first.seq, again.seq, stream.errors))
+
+    threads = [threading.Thread(target=work, daemon=True) for work in (burn, burn, burn, burn, talk)]
+    for thread in threads:
+        thread.start()
+    threads[-1].join(180)
+    calm.set()
+    assert talked == [(120, 0, 0, [])] * connections
 
 
 def test_tickets_end_after_a_minute_and_are_few() -> None:
@@ -725,9 +783,9 @@ def test_a_running_service_logs_no_query_and_no_token(
             with https(certificate, url, Authorization=f"Bearer {TOKEN}") as http:
                 http.get(f"/v1/catalog?token={TOKEN}")
                 http.get("/v1/surfaces/nope?note=quite-a-secret")
-            with pytest.raises(InvalidStatus):
-                wss(url, certificate, f"&token={TOKEN}")
-            with wss(url, certificate) as ws:
+            with pytest.raises(InvalidStatus), secured(url, certificate[0], f"&token={TOKEN}"):
+                pass
+            with secured(url, certificate[0]) as ws:
                 ws.send(f'{{"type":"ticket","ticket":"{TOKEN}"}}')
                 close_code(ws)
         finally:

@@ -381,3 +381,26 @@ def test_when_the_service_stops_every_client_is_told_1001(tiny: Lake) -> None:
         next_text(shared_one)
         local.stop()
         assert close_code(private) == close_code(shared_one) == 1001
+
+
+def test_a_client_that_left_and_does_not_read_does_not_disturb_the_end_of_the_service(
+    tiny: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    local = LocalService(load_settings(lake=tiny.root, port=0, stop_s=1.0, send_buffer_bytes=8192))
+    with local as url, connected(url) as other:
+        next_text(other)
+        leaving = stalled(url, "/v1/hud/stream?speed=max&surfaces=hud,wall,vacuum")
+        time.sleep(1.0)  # until it has windows that it does not read
+        leaving.sendall(b"\x88\x80mask")
+        server = local.service._server
+        assert server is not None
+        for _ in range(100):
+            waits = [c for c in server.server_state.connections if c.transport.is_closing()]
+            if waits:
+                break
+            time.sleep(0.1)
+        assert waits, "its close waits behind the windows"
+        local.stop()
+        assert close_code(other) == 1001
+        leaving.close()
+    assert (local._error, caplog.text) == (None, "")
