@@ -166,6 +166,8 @@ def _full(
     if rows.passed:
         place = {int(end): row for row, end in enumerate(ends)}
         flips = gex_checks.flips_of(profile_table)
+        outside = np.maximum(profile["call_gex"] + profile["put_gex"] - sums.sum(axis=1), 0.0)
+        outside[whole_chain] = 0.0
         checks += [
             *gex_checks.check_profile_sums(profile, sums, spot, whole_chain),
             gex_checks.check_profile_strikes(
@@ -173,7 +175,13 @@ def _full(
             ),
             gex_checks.check_flips(
                 [
-                    (end, spot[place[end]] / PRICES_PER_POINT, weights, flips[place[end]])
+                    (
+                        end,
+                        spot[place[end]] / PRICES_PER_POINT,
+                        weights,
+                        float(outside[place[end]]),
+                        flips[place[end]],
+                    )
                     for end, weights in kept.items()
                 ],
                 rate,

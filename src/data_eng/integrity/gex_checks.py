@@ -55,9 +55,11 @@ PROFILE_REACH: Final = 150.0
 SCAN_POINTS: Final = 0.05
 UNKNOWN_SIGN: Final = 1e-6
 """share of the largest net gamma below which its sign is not judged"""
-PART_REACH: Final = 50.0
+PART_REACH: Final = 10.0
 UNKNOWN_SIGN_OF_PART: Final = 0.1
 """the same where strikes stand outside the quote table: they weigh a little, and less near spot"""
+OUTSIDE_REACH: Final = 4.0
+"""within 10 points the strikes outside weigh less than so many times what they weigh at spot"""
 REL_TOL: Final = 1e-9
 HISTORY_WINDOWS: Final = 3
 BLOCK_NS: Final = ROW_GROUP_WINDOWS * WINDOW_NS
@@ -321,22 +323,24 @@ def check_profile_strikes(
     return tally.check()
 
 
-def check_flips(samples: Sequence[tuple[int, float, Weights, Sequence[float]]], rate: float) -> Check:
-    """Flips of sampled windows: (window_end, spot in points, weights, stored flips) each.
+def check_flips(samples: Sequence[tuple[int, float, Weights, float, Sequence[float]]], rate: float) -> Check:
+    """Flips of sampled windows: (window_end, spot in points, weights, exposure at spot that no quote row has,
+    stored flips) each.
 
     The net gamma is looked at every 0.05 points. Between two neighbours of opposite sign, both far enough
     from 0 to have one, stands an odd number of flips; at a flip the net gamma is next to nothing. Where the
-    quote table holds only part of the chain, what is far from 0 is judged, within 50 points.
+    quote table holds only part of the chain, what is far from 0 is judged, within 10 points, and further from
+    it than the strikes outside could take it.
     """
     tally = Tally("profile_flips", "windows")
-    for window_end, spot, weights, flips in samples:
+    for window_end, spot, weights, outside, flips in samples:
         reach, unknown = (
             (PROFILE_REACH, UNKNOWN_SIGN) if weights.whole else (PART_REACH, UNKNOWN_SIGN_OF_PART)
         )
         points = spot + np.linspace(-reach, reach, round(2 * reach / SCAN_POINTS) + 1)
         points = points[points > 0]
         net = net_at(points, weights, rate)
-        floor = unknown * np.abs(net).max(initial=0.0)
+        floor = max(unknown * np.abs(net).max(initial=0.0), OUTSIDE_REACH * outside)
         sure = np.flatnonzero(np.abs(net) > floor)
         wrong = []
         if list(flips) != sorted(flips) or any(abs(f - spot) > PROFILE_REACH + 1e-9 for f in flips):
