@@ -4,6 +4,7 @@ import { InvalidateLevel } from './model/invalidate';
 import { PageStore } from './model/page_store';
 import { Session } from './session';
 import { readBookmark } from './ui/bookmarks';
+import { feedsOf } from './ui/feeds';
 import { Frames } from './ui/frames';
 import { Heatmap } from './ui/heatmap';
 import { bindKeys } from './ui/keyboard';
@@ -61,6 +62,7 @@ for (const panel of panels) {
   if (!host) throw new Error(`index.html has no panel-${panel.id}`);
   panel.mount(host, context);
 }
+session.onNumbers = (surface, table) => feedsOf(context).take(surface, table);
 bindKeys(context);
 store.subscribe((level) => frames.request(level));
 window.addEventListener('online', () => session.hurry());
@@ -69,6 +71,6 @@ document.addEventListener('visibilitychange', () => frames.request(InvalidateLev
 
 // For tests and for the curious: what the page knows and what the renderer holds. Nothing in the page uses it.
 declare global {
-  interface Window { spymaster: { store: PageStore; heatmap: Heatmap; frames: Frames } }
+  interface Window { spymaster: { store: PageStore; heatmap: Heatmap; frames: Frames; panels: readonly Panel[] } }
 }
-window.spymaster = { store, heatmap, frames };
+window.spymaster = { store, heatmap, frames, panels };

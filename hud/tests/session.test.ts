@@ -27,7 +27,7 @@ class FakeApi {
   streamUrl(query: Record<string, string>): string { return `ws://here/?${new URLSearchParams(query)}`; }
   async catalog(): Promise<unknown> {
     const day = {
-      symbol: 'ESH6', dt: '2026-01-06', servable: true, reason: null, firstWindow: FIRST, lastWindow: LAST, warnings: [], counters: {},
+      symbol: 'ESH6', dt: '2026-01-06', servable: true, reason: null, firstWindow: FIRST, lastWindow: LAST, warnings: [], counters: {}, surfaces: ['hud'],
     };
     return { chosen: { symbol: 'ESH6', dt: '2026-01-06' }, days: [day] };
   }

@@ -163,6 +163,7 @@ export class Feeds {
     this.profile = null;
     this.gammaAt = null;
     this.gammaProfile = null;
+    this.streamed.gex = this.streamed.gexProfile = null;
     this.expiry = Number.NaN;
     this.expiryAsked = false;
     for (const one of Object.values(this.followers)) one.drop();
@@ -177,6 +178,33 @@ export class Feeds {
 
   private get tick(): Tick {
     return this.page.store.snapshot.source!.tick;
+  }
+
+  // ---- what comes with the stream
+
+  /** Numbers of a second that the stream brought; the picture of the same second follows, so no frame is asked for. */
+  take(surface: string, table: SurfaceTable): void {
+    const { source } = this.page.store.snapshot;
+    if (source === null || table.rows === 0) return;
+    this.use(source);
+    const window = windowOf(table.bigints('window_end_ts_ns')[0]!);
+    if (surface === 'wall') {
+      for (const second of wallSeconds(table, this.tick).values()) this.walls.add(second);
+      this.walls.keepFor(window);
+    } else if (surface === 'gex') this.streamed.gex = { window, table };
+    else if (surface === 'gex_profile') this.streamed.gexProfile = { window, table };
+  }
+  /** Gamma of the newest second that the stream brought: read when it is shown. */
+  private readonly streamed: Record<'gex' | 'gexProfile', { readonly window: WindowNo; readonly table: SurfaceTable } | null> = { gex: null, gexProfile: null };
+  private gammaReadMs = Number.NEGATIVE_INFINITY;
+
+  /** Take over streamed gamma, of a running clock every few seconds: it hardly changes within them. */
+  private readGamma(window: WindowNo, everyMs: number): void {
+    const { gex, gexProfile } = this.streamed;
+    if (gex?.window !== window || gexProfile?.window !== window || performance.now() - this.gammaReadMs < everyMs) return;
+    this.gammaReadMs = performance.now();
+    this.gammaAt = { window, ladder: this.ladderOf(gex.table) };
+    this.gammaProfile = this.profileOf(window, gexProfile.table);
   }
 
   // ---- what follows the head
@@ -200,6 +228,8 @@ export class Feeds {
     if (this.context?.window !== window && hasBareBand(history, window)) want('context', fast ? 300 : 150);
     if (this.profile?.window !== window) want('profile', slow);
     if (this.chain(window).kind !== 'live') return;
+    this.readGamma(window, slow);
+    if (this.streamed.gex?.window === window && this.streamed.gexProfile?.window === window && this.expiryAsked) return;
     if (this.gammaAt?.window !== window) want('gamma', slow);
     if (this.gammaProfile?.window !== window) want('gammaProfile', slow);
   }
@@ -214,7 +244,8 @@ export class Feeds {
     for (let w = missing.after + 1; w <= missing.to; w++) {
       this.walls.add(seconds.get(w as WindowNo) ?? emptySecond(w as WindowNo));
     }
-    this.walls.keepFor(window);
+    // the stream may have brought later seconds while this answer was on its way
+    this.walls.keepFor(Math.max(window, this.walls.newest(this.page.store.snapshot.history.head)) as WindowNo);
   }
 
   private async fetchContext(window: WindowNo): Promise<void> {
@@ -253,19 +284,27 @@ export class Feeds {
       }
     }
     if (key !== this.key) return;
+    this.gammaAt = { window, ladder: this.ladderOf(table) };
+  }
+
+  private ladderOf(gex: SurfaceTable): GammaLadder {
     const { tick } = this;
-    const ticks = Float64Array.from(table.bigints('strike_price_int'), (price) => ticksOf(price, tick));
-    this.gammaAt = { window, ladder: gammaLadder(ticks, table.numbers('gex_call_abs'), table.numbers('gex_put_abs')) };
+    const ticks = Float64Array.from(gex.bigints('strike_price_int'), (price) => ticksOf(price, tick));
+    return gammaLadder(ticks, gex.numbers('gex_call_abs'), gex.numbers('gex_put_abs'));
   }
 
   private async fetchGammaProfile(window: WindowNo): Promise<void> {
     const { key } = this;
     const table = await this.one('gex_profile', window);
     if (key !== this.key || table.rows === 0) return;
+    this.gammaProfile = this.profileOf(window, table);
+  }
+
+  private profileOf(window: WindowNo, table: SurfaceTable): GammaProfile {
     const perTick = 1 / this.tick.points;
     const value = (name: string): number => table.numbers(name)[0]!;
     const gamma = (name: string): number => contractsPerPoint(value(name));
-    this.gammaProfile = {
+    return {
       window,
       net: gamma('net_gex'),
       flips: Array.from(table.lists('flip_points')[0] ?? [], (points) => points * perTick),
@@ -365,9 +404,11 @@ export function wallSeconds(table: SurfaceTable, tick: Tick): Map<WindowNo, Wall
     const spot = ticksOf(spots[from]!, tick);
     let to = from;
     let askRows = 0;
-    for (; to < table.rows && ends[to] === end; to++) if (sides[to] === 'A') askRows++;
+    if (ends[table.rows - 1] === end) to = table.rows; // one second, as the stream sends them
+    while (to < table.rows && ends[to] === end) to++;
+    for (let row = from; row < to; row++) if (sides[row] === 'A') askRows++;
     const window = windowOf(end);
-    const cut = (values: Float64Array): Float64Array => values.slice(from, to);
+    const cut = (values: Float64Array): Float64Array => (to - from === values.length ? values : values.slice(from, to));
     seconds.set(window, {
       window, askRows, ticks: cut(rel).map((ticks) => ticks + spot),
       start: cut(columns.start), end: cut(columns.end), rest: cut(columns.rest), add: cut(columns.add),
