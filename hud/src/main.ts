@@ -3,6 +3,7 @@ import { openingSpan } from './model/follow';
 import { InvalidateLevel } from './model/invalidate';
 import { PageStore } from './model/page_store';
 import { Session } from './session';
+import { moveStrips } from './render/strip';
 import { readBookmark } from './ui/bookmarks';
 import { feedsOf } from './ui/feeds';
 import { Frames } from './ui/frames';
@@ -10,7 +11,7 @@ import { Heatmap } from './ui/heatmap';
 import { bindKeys } from './ui/keyboard';
 import { Minimap } from './ui/minimap';
 import type { Panel, PanelContext } from './ui/panel';
-import { PANELS } from './ui/panels';
+import { CANVAS_PANELS, TEXT_PANELS } from './ui/panels';
 import { TransportBar } from './ui/transport_bar';
 import { HttpApi } from './wire/http';
 
@@ -37,15 +38,17 @@ const session = new Session(store, api, {
   connect: (url) => new WebSocket(url),
   after: (ms, run) => window.setTimeout(run, ms),
   cancel: (timer) => window.clearTimeout(timer),
+  now: () => performance.now(),
 }, opening, () => performance.now(), shownWindows);
 void session.run();
 await Promise.race([session.asked, new Promise((go) => setTimeout(go, PATIENCE_MS))]);
 
 const heatmap = new Heatmap(store, page.searchParams.get('renderer'));
-const panels: readonly Panel[] = [heatmap, new TransportBar(), new Minimap(), ...PANELS];
+const panels: readonly Panel[] = [...CANVAS_PANELS, heatmap, new Minimap(), new TransportBar(), ...TEXT_PANELS];
 const frames = new Frames((level, nowMs) => {
   const more = store.animate(nowMs);
   for (const panel of panels) panel.draw(more ? InvalidateLevel.Full : level);
+  moveStrips();
   return more;
 }, (run) => requestAnimationFrame(run));
 

@@ -10,7 +10,7 @@ import {
   BANDS, COMPONENTS, DIRECTIONS, type Band, type BandComponentName, type Component, type Direction, type HistoryView,
 } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
-import { FLOW_SECONDS, WallSeconds, type WallSecond } from '../model/ladder';
+import { bandLevels, FLOW_SECONDS, WallSeconds, type WallSecond } from '../model/ladder';
 import { volumeProfile, type VolumeProfile } from '../model/profile';
 import type { Source } from '../model/snapshot';
 import { ticksOf, type Tick } from '../units/price';
@@ -22,9 +22,6 @@ import type { PanelContext } from './panel';
 export interface ContextNumbers {
   readonly window: WindowNo;
   readonly levelCount: Readonly<Record<Direction, Readonly<Record<Band, number>>>>;
-  readonly depthQty: Readonly<Record<Direction, Readonly<Record<Band, number>>>>;
-  /** Seconds, NaN when nothing has traded yet. */
-  readonly lastTradeAgeSeconds: number;
 }
 
 /** Everything the crosshair can tell of one window. */
@@ -124,6 +121,7 @@ export class Feeds {
   private expiry = Number.NaN;
   private expiryAsked = false;
   private key = '';
+  private source: Source | null = null;
   private jumps = -1;
   private settledMs = 0;
   private readonly seconds = new Map<WindowNo, SecondNumbers>();
@@ -154,6 +152,8 @@ export class Feeds {
 
   /** Call before asking: another day, or another lake, forgets everything. */
   private use(source: Source): void {
+    if (source === this.source) return;
+    this.source = source;
     const key = `${source.symbol} ${source.dt} ${source.epoch}`;
     if (key === this.key) return;
     this.key = key;
@@ -225,7 +225,13 @@ export class Feeds {
     const fromMs = Math.max(this.settledMs, performance.now() + AFTER_FRAME_MS);
     const want = (what: keyof typeof this.followers, everyMs: number): void => this.followers[what].want(window, everyMs, fromMs);
     if (this.walls.newest(window) !== window || this.walls.missing(window) !== null) want('wall', fast ? 500 : 150);
-    if (this.context?.window !== window && hasBareBand(history, window)) want('context', fast ? 300 : 150);
+    if (this.context?.window !== window && hasBareBand(history, window)) {
+      // the wall's rows are the levels that are counted; only where they are not here the counts are asked for
+      const wall = this.walls.get(window);
+      const spot = history.spot[history.slotOf(window)]!;
+      if (wall !== undefined && wall.ticks.length > 0 && !Number.isNaN(spot)) this.context = { window, levelCount: bandLevels(wall, spot) };
+      else want('context', fast ? 300 : 150);
+    }
     if (this.profile?.window !== window) want('profile', slow);
     if (this.chain(window).kind !== 'live') return;
     this.readGamma(window, slow);
@@ -255,11 +261,7 @@ export class Feeds {
     const perBand = (suffix: string): Record<Direction, Record<Band, number>> => Object.fromEntries(
       DIRECTIONS.map((d) => [d, Object.fromEntries(BANDS.map((b) => [b, table.numbers(`${d}_${b}_${suffix}`)[0]!]))]),
     ) as Record<Direction, Record<Band, number>>;
-    const age = table.bigints('last_trade_age_ns')[0]!;
-    this.context = {
-      window, levelCount: perBand('level_count'), depthQty: perBand('depth_qty'),
-      lastTradeAgeSeconds: age < 0n ? Number.NaN : Number(age) / 1e9,
-    };
+    this.context = { window, levelCount: perBand('level_count') };
   }
 
   private async fetchProfile(window: WindowNo): Promise<void> {

@@ -2,7 +2,7 @@
 import { conventionsAgree } from '../model/gamma';
 import { InvalidateLevel } from '../model/invalidate';
 import { priceKey, Sketch } from './canvas';
-import { element as el, setText } from './dom';
+import { element as el, setAttribute, setHidden, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { durationText, gammaText, priceText, signedText } from './text';
@@ -37,9 +37,9 @@ export const gamma: Panel = {
       : chain.kind === 'none' ? `No gamma: ${chain.reason}`
       : empty ? 'No gamma at any strike of this second'
       : chain.countdown ? `0DTE expires in ${durationText(chain.secondsLeft)}` : '';
-    badge.hidden = say === '';
+    setHidden(badge, say === '');
     setText(badge, say);
-    badge.dataset['kind'] = empty ? 'none' : chain.kind;
+    setAttribute(badge, 'data-kind', empty ? 'none' : chain.kind);
 
     const sheet = sketch.begin(source, say, live, feeds.gammaAt, profile, ...priceKey(viewport));
     if (sheet === null) return;
@@ -63,7 +63,7 @@ export const gamma: Panel = {
     }
     g.fillStyle = sketch.colour('line');
     g.fillRect(middle, headHeight, 1, height - headHeight - footHeight);
-    g.font = sketch.font(0.86);
+    sketch.useFont(0.86);
     if (live && profile !== null) {
       const bottom = height - footHeight;
       // flips out of sight are named at the edge they lie beyond, the nearest first

@@ -24,7 +24,7 @@ export const timeAxis: Panel = {
     const sheet = sketch.begin(cursor?.window, ...timeKey(viewport));
     if (sheet === null) return;
     const { g, width, height } = sheet;
-    g.font = sketch.font();
+    sketch.useFont();
     g.textAlign = 'center';
     const pxPerSecond = viewport.pxPerSecond / viewport.dpr;
     const step = LABEL_STEPS.find((seconds) => seconds * pxPerSecond >= 70) ?? 3600;

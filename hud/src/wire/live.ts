@@ -95,7 +95,9 @@ export class LiveTable implements SurfaceTable {
     if (place.kind !== 'codes' || this.frame.nullCount(place.node) > 0) throw this.kind(name, place.kind, 'words of a dictionary');
     const codes = this.frame.view(place.buffer + 1, place.type!, this.rows);
     const words = this.frame.words();
-    return Array.from(codes as Int8Array, (code) => words[code] ?? null);
+    const out = new Array<string | null>(codes.length);
+    for (let row = 0; row < out.length; row++) out[row] = words[codes[row] as number] ?? null;
+    return out;
   }
 
   bools(name: string): Uint8Array {
