@@ -5,6 +5,7 @@ import { PageStore } from './model/page_store';
 import { Session } from './session';
 import { moveStrips } from './render/strip';
 import { readBookmark } from './ui/bookmarks';
+import { writeDescriptions } from './ui/canvas';
 import { feedsOf } from './ui/feeds';
 import { Frames } from './ui/frames';
 import { Heatmap } from './ui/heatmap';
@@ -49,6 +50,8 @@ const frames = new Frames((level, nowMs) => {
   const more = store.animate(nowMs);
   for (const panel of panels) panel.draw(more ? InvalidateLevel.Full : level);
   moveStrips();
+  const { playing, ended } = store.snapshot.transport;
+  writeDescriptions(playing && !ended);
   return more;
 }, (run) => requestAnimationFrame(run));
 

@@ -46,7 +46,7 @@ export class FrameStrips {
       // seconds after the old head arrived, those before the new oldest are gone; a pixel to spare for cells on an edge
       const xOf = (second: number): number => Math.min(fresh, Math.max(0, Math.floor(second * view.pxPerSecond) - view.leftPx));
       if (history.oldest !== this.oldest) fill(Math.max(0, xOf(this.oldest - 1) - 2), Math.min(fresh, xOf(history.oldest + 1) + 2));
-      if (history.head !== this.head) fill(Math.max(0, xOf(this.head - 1) - 2), fresh);
+      if (history.head !== this.head) fill(Math.max(0, xOf(this.head - 1) - 2), Math.min(fresh, xOf(history.head) + 2));
       fill(fresh, widthPx);
       this.fresh = ranges;
     } else {

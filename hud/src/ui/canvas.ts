@@ -27,9 +27,9 @@ export class Sketch {
     return this.fitted.canvas;
   }
 
-  /** Say in words what is drawn. */
-  describe(text: string): void {
-    setAttribute(this.canvas, 'aria-label', text);
+  /** Say in words what is drawn: asked for when it is written, see `writeDescriptions`. */
+  describe(text: () => string): void {
+    describe(this.canvas, text);
   }
 
   /**
@@ -76,6 +76,19 @@ export class Sketch {
   private generation = -1;
   private fontSet = '';
 
+  /** Width of a text in the font in use, about: digits are taken for equally wide, so that few texts are measured. */
+  widthOf(text: string): number {
+    const like = `${this.fontSet} ${text.replace(/\d/g, '0')}`;
+    let width = this.widths.get(like);
+    if (width === undefined) {
+      if (this.widths.size > 200) this.widths.clear();
+      width = this.fitted.context.measureText(text.replace(/\d/g, '0')).width;
+      this.widths.set(like, width);
+    }
+    return width;
+  }
+  private readonly widths = new Map<string, number>();
+
   /** Use the font of the page at a share of its size. */
   useFont(share = 1): void {
     const font = this.font(share);
@@ -112,6 +125,25 @@ export class Sketch {
     return this.fontOf.text;
   }
   private fontOf = { size: -1, share: 1, weight: 400, text: '' };
+}
+
+const unwritten = new Map<Element, () => string>();
+let writtenMs = Number.NEGATIVE_INFINITY;
+/** A name that changes every second cannot be read to anybody; this often it is renewed while the clock runs. */
+const WORDS_EVERY_MS = 5000;
+
+/** What an element is called by those who do not see it: asked for when it is written. */
+export function describe(element: Element, text: () => string): void {
+  unwritten.set(element, text);
+}
+
+/** Write what canvases and bars say of themselves: at once where the clock stands, every few seconds where it runs. */
+export function writeDescriptions(isRunning: boolean): void {
+  const nowMs = performance.now();
+  if (unwritten.size === 0 || (isRunning && nowMs - writtenMs < WORDS_EVERY_MS)) return;
+  writtenMs = nowMs;
+  for (const [canvas, text] of unwritten) setAttribute(canvas, 'aria-label', text());
+  unwritten.clear();
 }
 
 /** Palette of the stylesheet, which every drawing reads: remembered, because the document is slow to ask. */

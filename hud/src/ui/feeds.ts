@@ -277,6 +277,8 @@ export class Feeds {
   private async fetchGamma(window: WindowNo): Promise<void> {
     const { key } = this;
     const table = await this.one('gex', window);
+    if (key !== this.key) return;
+    this.gammaAt = { window, ladder: this.ladderOf(table) };
     if (!this.expiryAsked) {
       this.expiryAsked = true;
       const quotes = await this.one('option_quote', window);
@@ -285,8 +287,6 @@ export class Feeds {
         if (Number.isFinite(left)) this.expiry = Math.round(window + left);
       }
     }
-    if (key !== this.key) return;
-    this.gammaAt = { window, ladder: this.ladderOf(table) };
   }
 
   private ladderOf(gex: SurfaceTable): GammaLadder {
@@ -376,10 +376,14 @@ export class Feeds {
   }
 }
 
+const STRENGTHS = DIRECTIONS.flatMap((d) => BANDS.map((b) => `${d}_${b}_wall_strength_norm` as const));
+
 /** Whether a band of the window has walls of strength 0: only such a band can be EMPTY, which its level count decides. */
 export function hasBareBand(history: HistoryView, window: WindowNo): boolean {
   const slot = history.slotOf(window);
-  return slot >= 0 && DIRECTIONS.some((d) => BANDS.some((b) => history.bands[`${d}_${b}_wall_strength_norm`][slot] === 0));
+  if (slot < 0) return false;
+  for (const name of STRENGTHS) if (history.bands[name][slot] === 0) return true;
+  return false;
 }
 
 const never = (timer: number): void => clearTimeout(timer);

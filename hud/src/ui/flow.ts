@@ -24,7 +24,7 @@ function label(sheet: Sheet, sketch: Sketch, text: string, y: number): void {
   g.textAlign = 'left';
   sketch.useFont(0.86);
   g.fillStyle = sketch.colour('shade');
-  g.fillRect(0, y - 7, g.measureText(text).width + 8, 14);
+  g.fillRect(0, y - 7, sketch.widthOf(text) + 8, 14);
   g.fillStyle = sketch.colour('dim');
   g.fillText(text, 4, y);
 }
@@ -85,7 +85,7 @@ function flowPanel(): Panel {
       label(sheet, sketch, `lots/s  buy ${lotsText(buy)}  sell ${lotsText(sell)}`, 8);
       g.textAlign = 'right';
       g.fillText(`±${shortLotsText(scale)}`, width - 3, 8);
-      sketch.describe(`Volume by aggressor, this second ${lotsText(buy)} lots bought, ${lotsText(sell)} sold`);
+      sketch.describe(() => `Volume by aggressor, this second ${lotsText(buy)} lots bought, ${lotsText(sell)} sold`);
     },
   };
 }
@@ -146,7 +146,7 @@ function deltaPanel(): Panel {
       drawCursor(sheet, sketch, snapshot);
       const text = signedText(at(readAt(snapshot)), lotsText);
       label(sheet, sketch, `cum. delta  ${text}`, 8);
-      sketch.describe(`Cumulative delta ${text} lots`);
+      sketch.describe(() => `Cumulative delta ${text} lots`);
     },
   };
 }

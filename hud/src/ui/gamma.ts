@@ -86,12 +86,12 @@ export const gamma: Panel = {
       }
       const tick = source.tick;
       const flips = profile.flips.map((ticks) => priceText(Math.round(ticks), tick)).join(', ');
-      sketch.describe(`Gamma per strike, net ${signedText(profile.net, gammaText)} contracts per point; `
+      sketch.describe(() => `Gamma per strike, net ${signedText(profile.net, gammaText)} contracts per point; `
         + (flips === '' ? 'no flip within 150 points' : `flips at ${flips}`)
         + `; conventions from ${signedText(profile.bandLow, gammaText)} to ${signedText(profile.bandHigh, gammaText)}`
         + (conventionsAgree(profile) ? '' : ', which disagree about the sign'));
       drawConventions(g, width, bottom, footHeight, size);
-    } else sketch.describe(say === '' ? 'Gamma per strike' : say);
+    } else sketch.describe(() => (say === '' ? 'Gamma per strike' : say));
     g.fillStyle = sketch.colour('panel');
     g.fillRect(0, 0, width, headHeight);
     g.fillStyle = sketch.colour('put');

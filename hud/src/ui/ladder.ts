@@ -80,10 +80,12 @@ export const ladder: Panel = {
       traded = Float64Array.from(rows.rungs, ({ lowTicks }) => (profile === null ? 0 : volumeBetween(profile.volume, lowTicks, lowTicks + group)));
     }
     drawRungs(sheet, viewport, rows, spot);
-    const best = rows.rungs.find((row) => spot >= row.lowTicks && spot < row.lowTicks + group);
-    sketch.describe(best === undefined ? 'Ladder' : `Ladder at ${windowText(at)}, one second data. At ${priceText(best.lowTicks, source.tick)}`
-      + `: ${lotsText(best.bidQty)} lots bid, ${lotsText(best.askQty)} offered, ${lotsText(best.pulledQty)} pulled and`
-      + ` ${lotsText(best.addedQty)} added in ${rows.flowSeconds} seconds`);
+    sketch.describe(() => {
+      const best = rows.rungs.find((row) => spot >= row.lowTicks && spot < row.lowTicks + group);
+      return best === undefined ? 'Ladder' : `Ladder at ${windowText(at)}, one second data. At ${priceText(best.lowTicks, source.tick)}`
+        + `: ${lotsText(best.bidQty)} lots bid, ${lotsText(best.askQty)} offered, ${lotsText(best.pulledQty)} pulled and`
+        + ` ${lotsText(best.addedQty)} added in ${rows.flowSeconds} seconds`;
+    });
   },
 };
 

@@ -44,23 +44,36 @@ export const priceAxis: Panel = {
     } else {
       // a mark that came, went or moved concerns its own surroundings: its tag, and the labels it hides
       const far = Math.max(fontSize * 2.5, viewport.pxPerTick / viewport.dpr);
+      const stretches: [number, number][] = [];
       for (let i = 0; i < marks.length; i++) {
         if (Object.is(marks[i], marksDrawn[i])) continue;
         for (const ticks of [marksDrawn[i]!, marks[i]!]) {
           if (Number.isNaN(ticks)) continue;
           // a tag beyond the edge stands at the edge
           const y = Math.min(height, Math.max(0, viewport.yOfTicks(ticks)));
-          drawBetween(sheet, marks, Math.floor(y - far), Math.ceil(y + far));
+          stretches.push([Math.floor(y - far), Math.ceil(y + far)]);
         }
       }
+      for (const [from, to] of merged(stretches)) drawBetween(sheet, marks, from, to);
     }
     marksDrawn = marks;
-    if (isHeld) sketch.describe(`Price axis, spot ${priceText(spot, source.tick)}, best bid ${priceText(bid, source.tick)}, best ask ${priceText(ask, source.tick)}`);
+    if (isHeld) sketch.describe(() => `Price axis, spot ${priceText(spot, source.tick)}, best bid ${priceText(bid, source.tick)}, best ask ${priceText(ask, source.tick)}`);
   },
 };
 
 const placed = new Made();
 let marksDrawn: readonly number[] = [];
+
+/** Stretches that touch, together. */
+export function merged(stretches: readonly (readonly [from: number, to: number])[]): [from: number, to: number][] {
+  const found: [number, number][] = [];
+  for (const [from, to] of [...stretches].sort((a, b) => a[0] - b[0])) {
+    const last = found.at(-1);
+    if (last !== undefined && from <= last[1]) last[1] = Math.max(last[1], to);
+    else found.push([from, to]);
+  }
+  return found;
+}
 
 /** Everything that touches the stretch [from, to) of the axis, CSS pixels, on an empty ground and clipped to it. */
 function drawBetween({ g, width, height }: Sheet, marks: readonly number[], from: number, to: number): void {

@@ -50,7 +50,7 @@ export const profile: Panel = {
       sketch.useFont(0.86);
       g.textAlign = 'right';
       if (y > headHeight && y < height) g.fillText('POC', width - 2, y - size * 0.6);
-      sketch.describe(`Volume profile, ${lotsText(volume.totalQty)} lots, point of control ${priceText(volume.pointOfControl, source.tick)} with ${lotsText(volume.peakQty)}`);
+      sketch.describe(() => `Volume profile, ${lotsText(volume.totalQty)} lots, point of control ${priceText(volume.pointOfControl, source.tick)} with ${lotsText(volume.peakQty)}`);
     }
     g.fillStyle = sketch.colour('panel');
     g.fillRect(0, 0, width, headHeight);

@@ -6,7 +6,8 @@ import { BANDS, DIRECTIONS, type Band, type Direction } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import { DEAD_ZONE, FULL_DEVIATION, MEDIAN_MIN_WINDOWS, ScoreReader, SMOOTHING_SECONDS, verdict, type Reading } from '../model/scores';
 import { BAND_TICKS } from './bands';
-import { element as el, Made, setAttribute, setClass, setHidden, setText } from './dom';
+import { describe } from './canvas';
+import { element as el, Made, setClass, setHidden, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { scoreText, signedText } from './text';
@@ -30,7 +31,7 @@ interface Bar {
   readonly empty: HTMLElement;
   readonly value: HTMLElement;
   /** What is shown: in words, and as shares of the cell. */
-  words: string;
+  words: () => string;
   left: number;
   wide: number;
   ghostLeft: number;
@@ -62,9 +63,9 @@ function makeBar(direction: Direction, row: RowKey): Bar {
   const empty = el('span', { class: 'empty', hidden: true }, 'EMPTY');
   const cell = el('div', { class: `bar ${direction}` }, el('i', { class: 'zero' }), fill, ghost, empty);
   const value = el('output', { class: `value ${direction}`, id: `score-${direction}-${row}` });
-  const bar: Bar = { cell, fill, ghost, empty, value, words: '', left: Number.NaN, wide: Number.NaN, ghostLeft: Number.NaN };
+  const bar: Bar = { cell, fill, ghost, empty, value, words: () => '', left: Number.NaN, wide: Number.NaN, ghostLeft: Number.NaN };
   // the bar says in words what it shows to whoever points at it; nobody else reads a title
-  cell.addEventListener('pointerenter', () => { cell.title = bar.words; });
+  cell.addEventListener('pointerenter', () => { cell.title = bar.words(); });
   return bar;
 }
 
@@ -86,12 +87,10 @@ function drawBar(bar: Bar, name: string, direction: Direction, reading: Reading,
   const ghostLeft = isGhost ? inSteps(0.5 + shareOf(raw) * sign / 2) : bar.ghostLeft;
   if (ghostLeft !== bar.ghostLeft) bar.ghost.style.left = `${(bar.ghostLeft = ghostLeft) * 100}%`;
   setHidden(bar.empty, !isEmpty);
-  const mean = scoreText(reading.mean);
-  setText(bar.value, isEmpty ? '–' : mean);
-  const words = isEmpty ? 'EMPTY, no level holds depth' : `${mean} smoothed, ${scoreText(reading.raw)} this second, median ${scoreText(reading.median)}`;
-  if (bar.words === words) return;
-  bar.words = words;
-  bar.value.setAttribute('aria-label', `${name} ${direction}: ${words}`);
+  setText(bar.value, isEmpty ? '–' : scoreText(reading.mean));
+  bar.words = () => (isEmpty ? 'EMPTY, no level holds depth'
+    : `${scoreText(reading.mean)} smoothed, ${scoreText(reading.raw)} this second, median ${scoreText(reading.median)}`);
+  describe(bar.value, () => `${name} ${direction}: ${bar.words()}`);
 }
 
 export const scores: Panel = {
@@ -143,7 +142,7 @@ export const scores: Panel = {
     setText(tug.words, readings.stale === null && !Number.isNaN(pull.deviation) ? verdict(pull.deviation) : 'ease of up against down');
     const mean = signedText(pull.mean, scoreText);
     setText(tug.text, mean);
-    setAttribute(tug.text, 'aria-label', `Ease above less ease below ${mean} smoothed, ${signedText(pull.raw, scoreText)} this second`);
+    describe(tug.text, () => `Ease above less ease below ${mean} smoothed, ${signedText(pull.raw, scoreText)} this second`);
 
     for (const direction of DIRECTIONS) {
       drawBar(bars.get(`${direction} spot`)!, 'Score', direction, readings[direction], false);
