@@ -45,10 +45,10 @@ const shown = new WeakMap<HTMLCanvasElement, Shown>();
 
 const moved = new Map<HTMLCanvasElement, Shown & { readonly canvasPx: number; readonly isOther: boolean }>();
 
-/** Put the canvas of a strip where its view is, at the end of the frame. */
-export function placeStrip(canvas: HTMLCanvasElement, strip: Strip, widthPx: number, dpr: number): void {
+/** Put the canvas of a strip where its view is, at the end of the frame. @param canvasPx its width in device pixels, 0 to leave it */
+export function placeStrip(canvas: HTMLCanvasElement, strip: Strip, widthPx: number, dpr: number, canvasPx = strip.canvasPx): void {
   const before = shown.get(canvas);
-  const { offsetPx, canvasPx } = strip;
+  const { offsetPx } = strip;
   if (before?.offsetPx === offsetPx && before.widthPx === widthPx && before.dpr === dpr) return;
   const isOther = before?.widthPx !== widthPx || before.dpr !== dpr || (moved.get(canvas)?.isOther ?? false);
   const now = { offsetPx, widthPx, dpr, canvasPx, isOther };
@@ -62,7 +62,7 @@ export function placeStrip(canvas: HTMLCanvasElement, strip: Strip, widthPx: num
  */
 export function moveStrips(): void {
   for (const [canvas, { offsetPx, dpr, canvasPx, isOther }] of moved) {
-    if (isOther) canvas.style.width = `${canvasPx / dpr}px`;
+    if (isOther && canvasPx > 0) canvas.style.width = `${canvasPx / dpr}px`;
     canvas.style.transform = `translateX(${-offsetPx / dpr}px)`;
   }
   moved.clear();
