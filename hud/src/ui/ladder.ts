@@ -118,7 +118,7 @@ function drawFrame({ g, width, height }: Sheet, notes: string): void {
 
 /** Shapes and colours of the numbers, made when the type or the palette is another. */
 function lookOf(dpr: number): LadderLook {
-  const colours = ['bg', 'raised', 'bid', 'ask'].map((name) => sketch.colour(name));
+  const colours = ['panel', 'raised', 'bid', 'ask'].map((name) => sketch.colour(name));
   const inks = INKS.map((name) => sketch.colour(name));
   const font = sketch.font(FONT_SHARE);
   if (look !== null && lookMade.isFrom(font, dpr, ...colours, ...inks)) return look;
