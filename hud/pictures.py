@@ -122,11 +122,9 @@ def painting_layers(page: Hud) -> set[str]:
         """async (layers) => {
             const { heatmap, store } = window.spymaster;
             const frame = () => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)));
-            const over = document.querySelector('.heatmap-overlay');
             const picture = async () => {
                 await frame();
-                const lines = over.getContext('2d').getImageData(0, 0, over.width, over.height).data;
-                return [heatmap.renderer.readPixels(), lines];
+                return [heatmap.renderer.readPixels(), heatmap.readOverlay()];
             };
             // lines that moved along with the picture are drawn afresh first: their seams differ a little
             const { grid } = store.snapshot.settings.layers;

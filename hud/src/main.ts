@@ -3,13 +3,16 @@ import { openingSpan } from './model/follow';
 import { InvalidateLevel } from './model/invalidate';
 import { PageStore } from './model/page_store';
 import { Session } from './session';
+import { moveStrips } from './render/strip';
 import { readBookmark } from './ui/bookmarks';
+import { writeDescriptions } from './ui/canvas';
+import { feedsOf } from './ui/feeds';
 import { Frames } from './ui/frames';
 import { Heatmap } from './ui/heatmap';
 import { bindKeys } from './ui/keyboard';
 import { Minimap } from './ui/minimap';
 import type { Panel, PanelContext } from './ui/panel';
-import { PANELS } from './ui/panels';
+import { CANVAS_PANELS, TEXT_PANELS } from './ui/panels';
 import { TransportBar } from './ui/transport_bar';
 import { HttpApi } from './wire/http';
 
@@ -36,15 +39,19 @@ const session = new Session(store, api, {
   connect: (url) => new WebSocket(url),
   after: (ms, run) => window.setTimeout(run, ms),
   cancel: (timer) => window.clearTimeout(timer),
+  now: () => performance.now(),
 }, opening, () => performance.now(), shownWindows);
 void session.run();
 await Promise.race([session.asked, new Promise((go) => setTimeout(go, PATIENCE_MS))]);
 
 const heatmap = new Heatmap(store, page.searchParams.get('renderer'));
-const panels: readonly Panel[] = [heatmap, new TransportBar(), new Minimap(), ...PANELS];
+const panels: readonly Panel[] = [...CANVAS_PANELS, heatmap, new Minimap(), new TransportBar(), ...TEXT_PANELS];
 const frames = new Frames((level, nowMs) => {
   const more = store.animate(nowMs);
   for (const panel of panels) panel.draw(more ? InvalidateLevel.Full : level);
+  moveStrips();
+  const { playing, ended } = store.snapshot.transport;
+  writeDescriptions(playing && !ended);
   return more;
 }, (run) => requestAnimationFrame(run));
 
@@ -61,6 +68,7 @@ for (const panel of panels) {
   if (!host) throw new Error(`index.html has no panel-${panel.id}`);
   panel.mount(host, context);
 }
+session.onNumbers = (surface, table) => feedsOf(context).take(surface, table);
 bindKeys(context);
 store.subscribe((level) => frames.request(level));
 window.addEventListener('online', () => session.hurry());
@@ -69,6 +77,6 @@ document.addEventListener('visibilitychange', () => frames.request(InvalidateLev
 
 // For tests and for the curious: what the page knows and what the renderer holds. Nothing in the page uses it.
 declare global {
-  interface Window { spymaster: { store: PageStore; heatmap: Heatmap; frames: Frames } }
+  interface Window { spymaster: { store: PageStore; heatmap: Heatmap; frames: Frames; panels: readonly Panel[] } }
 }
-window.spymaster = { store, heatmap, frames };
+window.spymaster = { store, heatmap, frames, panels };

@@ -11,16 +11,15 @@
  *         starts afresh at the same second and says so.
  */
 import { HISTORY_WINDOWS, PHASE_OPEN, PHASES } from './model/history';
-import type { WindowRow } from './model/history';
 import type { PageStore } from './model/page_store';
 import type { DayOverview, Opening, Source } from './model/snapshot';
 import type { TransportActions } from './model/store';
 import { tickOf, type Tick } from './units/price';
 import { newYorkTime, windowEndNs, type WindowNo } from './units/time';
 import { ServiceError } from './wire/api';
-import { ArrowTable } from './wire/arrow';
 import type { CatalogDay, HttpApi } from './wire/http';
-import { windowBlock, windowRows } from './wire/hud_rows';
+import { liveRows, windowBlock } from './wire/hud_rows';
+import { LiveReader, type LiveTable } from './wire/live';
 import type { HelloMessage, ServerMessage } from './wire/messages';
 import { StreamClient, type StreamPorts } from './wire/stream';
 
@@ -30,6 +29,10 @@ const LEAST_LEFT = 300;
 const SEEK_EVERY_MS = 90;
 /** An older part of fewer windows than this is not worth a question of its own. */
 const LEAST_OLDER = 120;
+/** Beside the picture the stream carries these numbers of each second, before it: one frame shows both. */
+const NUMBERS = ['wall', 'gex', 'gex_profile'] as const;
+/** Beyond this speed nobody reads numbers of each second; the panels ask for the newest ones. */
+const NUMBERS_UP_TO_SPEED = 4;
 /** After steps back, the older seconds are filled in when the trader has paused for this long. */
 const REFILL_AFTER_MS = 350;
 
@@ -46,6 +49,7 @@ export class Session implements TransportActions {
   private epoch = '';
   private stream: StreamClient | null = null;
   private held: ArrayBuffer[] = [];
+  private readonly live = new LiveReader();
   private holding = true;
   private start = Number.NaN as WindowNo;
   private loading: AbortController | null = null;
@@ -55,6 +59,8 @@ export class Session implements TransportActions {
   private renewed = false;
   private playing: boolean;
   private speed: number | 'max';
+  /** Whoever shows numbers takes those of the seconds that the stream brings. */
+  onNumbers: (surface: string, table: LiveTable) => void = () => {};
   /** The history of the first picture is on its way, or will not be asked for. */
   readonly asked: Promise<void>;
   private onAsked: () => void = () => {};
@@ -175,19 +181,21 @@ export class Session implements TransportActions {
       this.held.push(bytes);
       return;
     }
-    let rows: WindowRow[];
     try {
-      const table = new ArrowTable(bytes, 'a live message');
-      const surface = table.metadata.get('surface');
-      if (surface !== 'hud') throw new RangeError(`the service sent surface ${surface}, which this page did not ask for`);
-      rows = windowRows(table, this.tick);
+      const table = this.live.read(bytes);
+      if (table.surface !== 'hud') {
+        if (!(NUMBERS as readonly string[]).includes(table.surface)) {
+          throw new RangeError(`the service sent surface ${table.surface}, which this page did not ask for`);
+        }
+        this.onNumbers(table.surface, table);
+        return;
+      }
+      for (const row of liveRows(table, this.tick)) {
+        this.store.pushWindow(row);
+        this.stream?.took(this.epoch, this.seqOf(row.window));
+      }
     } catch (error) {
       this.store.setError(sentence(error));
-      return;
-    }
-    for (const row of rows) {
-      this.store.pushWindow(row);
-      this.stream?.took(this.epoch, this.seqOf(row.window));
     }
   }
 
@@ -211,10 +219,17 @@ export class Session implements TransportActions {
   private streamUrl(resume: string | null): string {
     const next = clamp((this.start + 1) as WindowNo, this.day!.firstWindow, this.day!.lastWindow);
     return this.api.streamUrl({
-      surfaces: 'hud',
+      surfaces: this.surfaces(),
       speed: String(this.speed),
       ...(resume === null ? { start_ts_ns: String(windowEndNs(next)) } : { resume }),
     });
+  }
+
+  /** What the stream carries for each second at the speed of now: numbers first, the picture last. */
+  private surfaces(): string {
+    const numbers = this.speed !== 'max' && this.speed <= NUMBERS_UP_TO_SPEED
+      ? NUMBERS.filter((name) => this.day!.surfaces.includes(name)) : [];
+    return [...numbers, 'hud'].join();
   }
 
   private greeted(hello: HelloMessage): void {
@@ -357,8 +372,10 @@ export class Session implements TransportActions {
 
   setSpeed(speed: number | 'max'): void {
     const x = speed === 'max' ? speed : Math.min(1000, Math.max(0.1, speed));
+    const before = this.day === null ? '' : this.surfaces();
     this.speed = x;
-    this.stream?.send({ type: 'speed', x });
+    if (this.day !== null && this.surfaces() !== before) this.stream?.reopen(); // the address names speed and surfaces
+    else this.stream?.send({ type: 'speed', x });
     this.store.setTransport({ speed: x });
   }
 

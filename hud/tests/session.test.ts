@@ -16,6 +16,9 @@ const BACK = 20; // windows of a bootstrap in these tests; the service sends 180
 /** What of the day's overview a session reads; null: the service has none. */
 let overview: { readonly firstWindow: number; readonly phase: Uint8Array } | null = null;
 
+/** What the lake of a test has. */
+let surfaces: readonly string[] = ['hud'];
+
 /** A service that answers when a test lets it. */
 class FakeApi {
   readonly asked: number[] = [];
@@ -27,7 +30,7 @@ class FakeApi {
   streamUrl(query: Record<string, string>): string { return `ws://here/?${new URLSearchParams(query)}`; }
   async catalog(): Promise<unknown> {
     const day = {
-      symbol: 'ESH6', dt: '2026-01-06', servable: true, reason: null, firstWindow: FIRST, lastWindow: LAST, warnings: [], counters: {},
+      symbol: 'ESH6', dt: '2026-01-06', servable: true, reason: null, firstWindow: FIRST, lastWindow: LAST, warnings: [], counters: {}, surfaces,
     };
     return { chosen: { symbol: 'ESH6', dt: '2026-01-06' }, days: [day] };
   }
@@ -169,6 +172,42 @@ describe('a session', () => {
     ports.pass(200);
     await settled();
     expect(head()).toBe(FIRST);
+  });
+
+  it('takes the numbers of a second with its picture up to 4x, and the picture alone beyond', async () => {
+    surfaces = ['hud', 'wall', 'gex', 'vacuum'];
+    await opened();
+    surfaces = ['hud'];
+    const streamed = (): string | null => new URL(ports.last.url).searchParams.get('surfaces');
+    expect(streamed()).toBe('wall,gex,hud');
+    const found: string[] = [];
+    session.onNumbers = (surface, table) => found.push(`${surface} ${table.rows} at ${head()}`);
+    ports.last.say(hudMessage(windowRow(11_801, 27_801), 'wall'));
+    ports.last.say(hudMessage(windowRow(11_801, 27_801)));
+    expect(found, 'before the picture').toEqual(['wall 1 at 11800']);
+    expect(head()).toBe(11_801);
+    session.setSpeed(2);
+    expect(sentTypes(), 'the same surfaces: a command will do').toContain('speed');
+    session.setSpeed(60);
+    expect(streamed()).toBe('hud');
+    expect(ports.last.url).toMatch(/resume=e1%3A1800/);
+    expect(ports.last.url).toMatch(/speed=60/);
+    ports.last.say(helloText({ resumed: true }));
+    ports.last.say(hudMessage(windowRow(11_802, 27_801)));
+    expect(head()).toBe(11_802);
+    expect(store.snapshot.connection).toMatchObject({ reconnects: 0, notice: null });
+    session.setSpeed('max');
+    expect(ports.sockets, 'no other surfaces').toHaveLength(2);
+    session.setSpeed(1);
+    expect(streamed()).toBe('wall,gex,hud');
+    expect(store.snapshot.transport.speed).toBe(1);
+  });
+
+  it('refuses numbers that it did not ask for, and shows the second all the same', () => {
+    ports.last.say(hudMessage(windowRow(11_801, 27_801), 'vacuum'));
+    expect(store.snapshot.error).toMatch(/sent surface vacuum, which this page did not ask for/);
+    ports.last.say(hudMessage(windowRow(11_801, 27_801)));
+    expect(head()).toBe(11_801);
   });
 
   it('resumes after the last second it took, with the speed that was set', async () => {

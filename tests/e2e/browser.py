@@ -191,10 +191,7 @@ class Hud:
 
     def overlay(self) -> npt.NDArray[np.uint8]:
         """The lines and dots over the field: uint8[height, width, 4]."""
-        return self._image(
-            "document.querySelector('.heatmap-overlay').getContext('2d')"
-            ".getImageData(0, 0, s.viewport.widthPx, s.viewport.heightPx).data"
-        )
+        return self._image("heatmap.readOverlay()")
 
     def _image(self, bytes_of: str) -> npt.NDArray[np.uint8]:
         found = self.page.evaluate(

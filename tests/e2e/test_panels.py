@@ -70,7 +70,7 @@ def _head(page: Hud) -> int:
 
 
 def _label(page: Hud, panel: str) -> str:
-    return str(page.page.get_attribute(f"#panel-{panel} canvas", "aria-label"))
+    return str(page.page.get_attribute(f"#panel-{panel} canvas[role=img]", "aria-label"))
 
 
 def _eventually(page: Hud, what: str, pattern: str, read: Any) -> re.Match[str]:

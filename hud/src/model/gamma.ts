@@ -94,16 +94,26 @@ const NO_CHAIN: Readonly<Record<string, string>> = {
   no_definitions: 'no definitions, so no option chain',
 };
 
+let asked: { readonly warnings: readonly string[]; readonly reason: string | null } = { warnings: [], reason: null };
+
+/** What the warnings say about it; asked several times a second about the same ones. */
+function whyNoChain(warnings: readonly string[]): string | null {
+  if (warnings !== asked.warnings) {
+    const found = Object.entries(NO_CHAIN).find(([word]) => (
+      warnings.some((warning) => warning === word || warning.startsWith(`${word}:`) || warning.startsWith(`${word} `))
+    ));
+    asked = { warnings, reason: found?.[1] ?? null };
+  }
+  return asked.reason;
+}
+
 /**
  * State of the 0DTE chain at a window. `warnings` are those of the manifests; `expirySecond` comes from the
  * options' definitions, else `defaultExpiry`.
  */
 export function chainState(window: WindowNo, expirySecond: number, warnings: readonly string[]): ChainState {
-  for (const [word, reason] of Object.entries(NO_CHAIN)) {
-    if (warnings.some((warning) => warning === word || warning.startsWith(`${word}:`) || warning.startsWith(`${word} `))) {
-      return { kind: 'none', reason };
-    }
-  }
+  const reason = whyNoChain(warnings);
+  if (reason !== null) return { kind: 'none', reason };
   const secondsLeft = expirySecond - window;
   if (secondsLeft <= 0) return { kind: 'expired' };
   return { kind: 'live', secondsLeft, countdown: secondsLeft <= COUNTDOWN_SECONDS };

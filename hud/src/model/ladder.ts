@@ -6,6 +6,8 @@
  */
 import type { Ticks } from '../units/price';
 import type { WindowNo } from '../units/time';
+import { FlowSums } from './flow_sums';
+import { BANDS, type Band, type Direction } from './history';
 
 export const CHANGE_SECONDS = 5;
 export const FLOW_SECONDS = 30;
@@ -49,6 +51,26 @@ export function rowAt(second: WallSecond, side: Side, ticks: number): number {
   return row < hi && second.ticks[row] === ticks ? row : -1;
 }
 
+/** Largest distance from spot of each band in ticks (spec 5.5). */
+const BAND_ENDS: Readonly<Record<Band, number>> = { at: 2, near: 5, mid: 14, far: 20 };
+
+/** Levels with depth per band: asks at spot or above, bids at spot or below (spec 5.5, 5.6). */
+export function bandLevels(second: WallSecond, spotTicks: number): Record<Direction, Record<Band, number>> {
+  const counted = (direction: Direction): Record<Band, number> => {
+    const counts = { at: 0, near: 0, mid: 0, far: 0 };
+    const sign = direction === 'above' ? 1 : -1;
+    const [lo, hi] = rowsOf(second, direction === 'above' ? 'ask' : 'bid');
+    const lowest = direction === 'above' ? spotTicks : spotTicks - BAND_ENDS.far;
+    for (let row = lowerBound(second.ticks, lo, hi, lowest); row < hi; row++) {
+      const distance = sign * (second.ticks[row]! - spotTicks);
+      if (distance < 0 || distance > BAND_ENDS.far) break;
+      if (second.end[row]! > 0) counts[BANDS.find((band) => distance <= BAND_ENDS[band])!]++;
+    }
+    return counts;
+  };
+  return { above: counted('above'), below: counted('below') };
+}
+
 /** One rung: `groupTicks` prices from `lowTicks` up. */
 export interface Rung {
   readonly lowTicks: Ticks;
@@ -80,6 +102,7 @@ export function groupTicksFor(pxPerTick: number, minPx: number, ticksPerPoint = 
 /** The last seconds of the wall, newest wins; whatever is older than the flow needs is dropped. */
 export class WallSeconds {
   private readonly held = new Map<WindowNo, WallSecond>();
+  private readonly flows = new FlowSums();
   /** Goes up with every change. */
   version = 0;
 
@@ -145,24 +168,14 @@ export class WallSeconds {
       for (const side of SIDES) each(before, side, (rung, row) => { change[rung]! -= before.end[row]!; });
     }
 
-    const pulled = new Float64Array(count);
-    const added = new Float64Array(count);
-    let flowSeconds = 0;
-    for (let w = window; w > window - FLOW_SECONDS; w--) {
-      const second = this.held.get(w as WindowNo);
-      if (second === undefined) continue;
-      flowSeconds++;
-      for (const side of SIDES) {
-        each(second, side, (rung, row) => {
-          pulled[rung]! += second.pull[row]!;
-          added[rung]! += second.add[row]!;
-        });
-      }
-    }
-    const rungs = Array.from({ length: count }, (_, i): Rung => ({
-      lowTicks: (first + i * groupTicks) as Ticks,
-      bidQty: bid[i]!, askQty: ask[i]!, changeQty: change[i]!, pulledQty: pulled[i]!, addedQty: added[i]!,
-    }));
-    return { window, groupTicks, rungs, flowSeconds };
+    this.flows.cover((window - FLOW_SECONDS + 1) as WindowNo, window, this.held);
+    const rungs = Array.from({ length: count }, (_, i): Rung => {
+      const lowTicks = (first + i * groupTicks) as Ticks;
+      return {
+        lowTicks, bidQty: bid[i]!, askQty: ask[i]!, changeQty: change[i]!,
+        pulledQty: this.flows.pulledQty(lowTicks, groupTicks), addedQty: this.flows.addedQty(lowTicks, groupTicks),
+      };
+    });
+    return { window, groupTicks, rungs, flowSeconds: this.flows.seconds };
   }
 }

@@ -11,6 +11,7 @@ import {
   BANDS, DIRECTIONS, HISTORY_WINDOWS, PHASES, PHASE_OPEN, PRESENT, WINDOW_VALID,
   type Band, type Direction, type HistoryView, type ScoreName,
 } from './history';
+import { RunningMedian } from './running_median';
 
 /** Time constant of the exponential mean, seconds. */
 export const SMOOTHING_SECONDS = 7;
@@ -166,44 +167,91 @@ export interface ScoreReadings {
   readonly bands: Readonly<Record<Direction, Readonly<Record<Band, Reading>>>>;
 }
 
-/** Medians are taken anew after so many windows: in between they move by less than a bar can show. */
-export const MEDIAN_EVERY_WINDOWS = 10;
+/** The columns of a reading: scores first, then the ease of each band. */
+function columnsOf(history: HistoryView): readonly Column[] {
+  return [
+    tugColumn(history), scoreColumn(history, 'above_score'), scoreColumn(history, 'below_score'),
+    scoreColumn(history, 'above_touch_score'), scoreColumn(history, 'below_touch_score'),
+    ...DIRECTIONS.flatMap((direction) => BANDS.map((band) => easeColumn(history, direction, band))),
+  ];
+}
+const FIRST_BAND = 5;
+const COLUMNS = FIRST_BAND + DIRECTIONS.length * BANDS.length;
 
-/** Keeps medians between seconds, so that a second costs a few sums. */
+/** Keeps values in order between seconds, so that a second costs a few sums; the same readings as `readingAt`. */
 export class ScoreReader {
-  private medians = new Map<string, number>();
-  private mediansAt = Number.NaN;
-  private mediansOf = '';
+  private readonly medians = Array.from({ length: COLUMNS }, () => new RunningMedian(HISTORY_WINDOWS));
+  private readonly values = new Float64Array(HISTORY_WINDOWS);
+  private readonly slots = new Int16Array(SMOOTHING_WINDOWS);
+  private readonly weights = new Float64Array(SMOOTHING_WINDOWS);
+  private history: HistoryView | null = null;
+  private columns: readonly Column[] = [];
+  private at = Number.NaN;
+  private jumps = -1;
+  private fills = -1;
 
   readingsAt(history: HistoryView, window: WindowNo): ScoreReadings {
-    const age = window - this.mediansAt;
-    // another half hour, or the older part of this one: other medians
-    const of = `${history.jumps} ${history.fills}`;
-    if (!(age >= 0 && age < MEDIAN_EVERY_WINDOWS) || of !== this.mediansOf) {
-      this.mediansOf = of;
-      this.medians.clear();
-      this.mediansAt = window;
+    if (history !== this.history) {
+      this.history = history;
+      this.columns = columnsOf(history);
+      this.at = Number.NaN;
     }
-    const read = (key: string, column: Column): Reading => {
-      let median = this.medians.get(key);
-      if (median === undefined) {
-        median = runningMedian(history, column, window);
-        this.medians.set(key, median);
-      }
-      return readingAt(history, column, window, median);
-    };
-    const perBand = (direction: Direction): Record<Band, Reading> => Object.fromEntries(
-      BANDS.map((band) => [band, read(`${direction}_${band}`, easeColumn(history, direction, band))]),
-    ) as Record<Band, Reading>;
+    this.follow(history, window);
+    let count = 0;
+    const decay = Math.exp(-1 / SMOOTHING_SECONDS);
+    for (let back = 0, weight = 1; back < SMOOTHING_WINDOWS; back++, weight *= decay) {
+      const slot = history.slotOf((window - back) as WindowNo);
+      if (!isValid(history, slot)) continue;
+      this.slots[count] = slot;
+      this.weights[count++] = weight;
+    }
+    const slot = history.slotOf(window);
+    const head = isValid(history, slot) ? slot : -1;
+    const readings = this.columns.map((column, k) => this.read(column, this.medians[k]!, head, count));
+    const perBand = (d: number): Record<Band, Reading> => (
+      Object.fromEntries(BANDS.map((band, b) => [band, readings[FIRST_BAND + d * BANDS.length + b]!])) as Record<Band, Reading>
+    );
+    const [tug, above, below, aboveTouch, belowTouch] = readings as [Reading, Reading, Reading, Reading, Reading];
     return {
-      window,
-      stale: staleReason(history, window),
-      tug: read('tug', tugColumn(history)),
-      above: read('above', scoreColumn(history, 'above_score')),
-      below: read('below', scoreColumn(history, 'below_score')),
-      aboveTouch: read('above_touch', scoreColumn(history, 'above_touch_score')),
-      belowTouch: read('below_touch', scoreColumn(history, 'below_touch_score')),
-      bands: Object.fromEntries(DIRECTIONS.map((d) => [d, perBand(d)])) as Record<Direction, Record<Band, Reading>>,
+      window, stale: staleReason(history, window), tug, above, below, aboveTouch, belowTouch,
+      bands: Object.fromEntries(DIRECTIONS.map((direction, d) => [direction, perBand(d)])) as Record<Direction, Record<Band, Reading>>,
     };
+  }
+
+  private read(column: Column, median: RunningMedian, slot: number, count: number): Reading {
+    let sum = 0;
+    let weights = 0;
+    for (let i = 0; i < count; i++) {
+      sum += this.weights[i]! * column(this.slots[i]!);
+      weights += this.weights[i]!;
+    }
+    const mean = weights > 0 ? sum / weights : Number.NaN;
+    const middle = median.size < MEDIAN_MIN_WINDOWS ? Number.NaN : median.median;
+    return { raw: slot < 0 ? Number.NaN : column(slot), mean, median: middle, deviation: withDeadZone(mean - middle) };
+  }
+
+  /** The windows up to `window` are those the medians are of: later seconds one by one, another half hour as a whole. */
+  private follow(history: HistoryView, window: WindowNo): void {
+    const steps = window - this.at;
+    const isLater = steps >= 0 && steps < SMOOTHING_WINDOWS && history.jumps === this.jumps && history.fills === this.fills;
+    if (isLater) {
+      for (let w = this.at + 1; w <= window; w++) {
+        const slot = history.slotOf(w as WindowNo);
+        const place = w % HISTORY_WINDOWS;
+        this.columns.forEach((column, k) => this.medians[k]!.set(place, isValid(history, slot) ? column(slot) : Number.NaN));
+      }
+    } else {
+      this.columns.forEach((column, k) => {
+        this.values.fill(Number.NaN);
+        for (let back = 0; back < HISTORY_WINDOWS; back++) {
+          const slot = history.slotOf((window - back) as WindowNo);
+          if (isValid(history, slot)) this.values[(window - back) % HISTORY_WINDOWS] = column(slot);
+        }
+        this.medians[k]!.load(this.values);
+      });
+    }
+    this.at = window;
+    this.jumps = history.jumps;
+    this.fills = history.fills;
   }
 }

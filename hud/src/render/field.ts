@@ -17,6 +17,8 @@ export type FieldPlane = (typeof FIELD_PLANES)[number];
 export interface FieldFrame {
   readonly widthPx: number;
   readonly heightPx: number;
+  /** Device pixels per CSS pixel. */
+  readonly dpr: number;
   /** World pixel of the upper left corner. */
   readonly leftPx: number;
   readonly topPx: number;
@@ -25,6 +27,8 @@ export interface FieldFrame {
   /** From `columnsOf` and `rowsOf`: four integers per pixel. */
   readonly columns: Int32Array;
   readonly rows: Int32Array;
+  /** Columns that may differ from those of the frame before at the same pixels of the world; null: all. */
+  readonly fresh: readonly (readonly [from: number, to: number])[] | null;
   readonly opacity: FieldOpacity;
   readonly warm: Rgb;
 }

@@ -5,6 +5,7 @@ import { GEX_NEUTRAL, HUD_ROWS, SIDE_ASK, SPOT_ROW } from '../model/planes';
 import { spotTick, type FieldFrame, type FieldPlane, type FieldRenderer } from './field';
 import * as look from './look';
 import type { Rgb } from './look';
+import { placeStrip, Strip } from './strip';
 import { Torus, wrap, type Rect } from './torus';
 
 /** What the pixels of a row show, pooled over their cells; pixels of one cell share it. */
@@ -42,7 +43,9 @@ export class CanvasField implements FieldRenderer {
   private history: HistoryView | null = null;
   private readonly spots = new Int32Array(HISTORY_WINDOWS).fill(look.NO_SPOT);
   private readonly torus = new Torus();
+  private readonly strip = new Strip();
   private image: ImageData | null = null;
+  private topPx = Number.NaN;
 
   /** @throws Error when the browser gives no 2d context. */
   constructor(private readonly canvas: HTMLCanvasElement) {
@@ -68,30 +71,47 @@ export class CanvasField implements FieldRenderer {
   }
 
   draw(frame: FieldFrame): void {
-    const { widthPx, heightPx } = frame;
-    if (this.canvas.width !== widthPx || this.canvas.height !== heightPx || !this.image) {
-      this.canvas.width = widthPx;
-      this.canvas.height = heightPx;
+    const { widthPx, heightPx, leftPx, topPx, dpr } = frame;
+    const { history, torus, strip } = this;
+    if (!this.image || this.image.width !== widthPx || this.image.height !== heightPx) {
       this.image = this.context.createImageData(widthPx, heightPx);
-      this.torus.invalidate();
+      torus.invalidate();
     }
-    const { image, history, torus } = this;
+    const { image } = this;
     if (!history) return;
-    for (const rect of torus.update(frame)) {
-      paintField(image.data, rect, torus, frame, history, this.spots, this.lut);
+    const isMoved = strip.show(leftPx, widthPx) && topPx === this.topPx && this.canvas.height === heightPx;
+    const rects = torus.update(frame);
+    for (const rect of rects) paintField(image.data, rect, torus, frame, history, this.spots, this.lut);
+    if (isMoved) {
+      for (const rect of rects) this.put(rect, leftPx, topPx);
+    } else {
+      strip.restart(leftPx, widthPx);
+      this.topPx = topPx;
+      if (this.canvas.width !== strip.canvasPx || this.canvas.height !== heightPx) {
+        this.canvas.width = strip.canvasPx;
+        this.canvas.height = heightPx;
+      }
+      this.put({ x0: 0, x1: widthPx, y0: 0, y1: heightPx }, leftPx, topPx);
     }
-    // the torus unrolled: up to four pieces
-    const left = wrap(frame.leftPx, widthPx);
-    const top = wrap(frame.topPx, heightPx);
-    for (const [x, w, dx] of [[left, widthPx - left, -left], [0, left, widthPx - left]] as const) {
-      for (const [y, h, dy] of [[top, heightPx - top, -top], [0, top, heightPx - top]] as const) {
-        if (w > 0 && h > 0) this.context.putImageData(image, dx, dy, x, y, w, h);
+    placeStrip(this.canvas, strip, widthPx, dpr);
+  }
+
+  /** Show pixels of the torus where the view has them: unrolled, up to four pieces. */
+  private put(rect: Rect, leftPx: number, topPx: number): void {
+    const image = this.image!;
+    const { width, height } = image;
+    const left = wrap(leftPx, width);
+    const top = wrap(topPx, height);
+    for (const [x0, x1, dx] of [[Math.max(rect.x0, left), rect.x1, -left], [rect.x0, Math.min(rect.x1, left), width - left]] as const) {
+      for (const [y0, y1, dy] of [[Math.max(rect.y0, top), rect.y1, -top], [rect.y0, Math.min(rect.y1, top), height - top]] as const) {
+        if (x1 > x0 && y1 > y0) this.context.putImageData(image, dx + this.strip.offsetPx, dy, x0, y0, x1 - x0, y1 - y0);
       }
     }
   }
 
   readPixels(): Uint8ClampedArray {
-    return this.context.getImageData(0, 0, this.canvas.width, this.canvas.height).data;
+    const { width, height } = this.image ?? { width: 0, height: 0 };
+    return this.context.getImageData(this.strip.offsetPx, 0, width, height).data;
   }
 
   readTexels(plane: FieldPlane, slot: number): Uint8Array {

@@ -52,15 +52,22 @@ export const LANDMARKS = [8.5, 9.5, 10, 14, 16].map((hour) => hour * 3600);
  */
 export function columnsOf(view: ViewportView, history: HistoryView): Int32Array {
   const out = new Int32Array(view.widthPx * 4);
+  fillColumns(out, view, history, timeLines(view), 0, view.widthPx);
+  return out;
+}
+
+/** Columns [from, to) of `columnsOf`, in their places. @param lines from `timeLines` of the view */
+export function fillColumns(
+  out: Int32Array, view: ViewportView, history: HistoryView, lines: ReadonlyMap<number, number>, from: number, to: number,
+): void {
   const { oldest, head } = history;
-  const nextBoundary = timeLines(view);
-  for (let x = 0; x < view.widthPx; x++) {
+  for (let x = from; x < to; x++) {
     const px = view.leftPx + x;
     const cells = cellsOfPixel(px, view.pxPerSecond);
     // window w fills [w - 1, w): cell i of the axis is window i + 1
     const first = Math.max(cells.first + 1, history.isEmpty ? Infinity : oldest);
     const last = Math.min(cells.first + cells.count, head);
-    let bits = nextBoundary(px) | ((px & 15) << COL_PHASE_SHIFT);
+    let bits = (lines.get(px) ?? 0) | ((px & 15) << COL_PHASE_SHIFT);
     let slot = -1;
     let count = 0;
     if (first <= last) {
@@ -75,7 +82,6 @@ export function columnsOf(view: ViewportView, history: HistoryView): Int32Array 
     out[4 * x + 2] = bits;
     out[4 * x + 3] = cells.offset | (cells.size << 16);
   }
-  return out;
 }
 
 function validity(history: HistoryView, slot: number, count: number): number {
@@ -93,7 +99,7 @@ function validity(history: HistoryView, slot: number, count: number): number {
 }
 
 /** Bits of the time lines per pixel: a line stands on the pixel in which its instant lies. */
-function timeLines(view: ViewportView): (px: number) => number {
+export function timeLines(view: ViewportView): ReadonlyMap<number, number> {
   const lines = new Map<number, number>();
   const fromMinute = Math.floor(view.leftSecond / 60);
   const toMinute = Math.ceil(view.rightSecond / 60);
@@ -106,7 +112,7 @@ function timeLines(view: ViewportView): (px: number) => number {
     const landmark = five && LANDMARKS.includes(newYorkSecondOfDay(minute * 60));
     lines.set(px, (lines.get(px) ?? 0) | (landmark ? COL_LANDMARK : five ? COL_FIVE_MINUTES : COL_MINUTE));
   }
-  return (px) => lines.get(px) ?? 0;
+  return lines;
 }
 
 /**

@@ -5,11 +5,12 @@
  */
 import { BOOK_VALID, HISTORY_WINDOWS, History, PRESENT, type HistoryView } from '../model/history';
 import { HUD_ROWS, SPOT_ROW, lotsOfFillByte } from '../model/planes';
-import type { Snapshot } from '../model/snapshot';
+import type { ReferenceLevel, Snapshot } from '../model/snapshot';
 import type { ViewportView } from '../model/viewport';
 import type { WindowNo } from '../units/time';
 import { COLOURS, css } from './palette';
 import { BACKGROUND, type Rgb } from './look';
+import { placeStrip, Strip } from './strip';
 import { wrap } from './torus';
 
 /** Radius of a trade dot: its area grows with the lots; CSS pixels at one lot, and at most. */
@@ -21,6 +22,14 @@ const FILL_LOTS = Float64Array.from({ length: 256 }, (_, u8) => lotsOfFillByte(u
 /** Radius in CSS pixels of a dot of that many lots. */
 export function dotRadius(lots: number): number {
   return Math.min(DOT_MOST, Math.max(DOT_LEAST, DOT_AT_ONE_LOT * Math.sqrt(lots)));
+}
+
+/** How far a line is seen beside its points: half its width, a joint, a rounded pixel; CSS pixels. */
+const LINE_REACH = 3;
+
+/** Seconds whose dots stand together, because they share a pixel. */
+function togetherOf(view: ViewportView): number {
+  return Math.max(1, Math.floor(1 / view.pxPerSecond));
 }
 
 /** Windows from first to last, both meant. */
@@ -81,12 +90,12 @@ interface Drawn {
 
 export class Overlay {
   private readonly dots = new DotSprites();
+  private readonly strip = new Strip();
   private drawn: Drawn | null = null;
-  /** Width of the names of levels at the right edge. */
-  private namesPx = 0;
+  private drawnNames = '';
 
   /**
-   * Everything that moves with the data. A second more moves the picture and draws its right end only.
+   * Everything that moves with the data. A second more pushes the strip along and draws its right end only.
    * @param jumped the history changed otherwise than by later seconds
    */
   draw(context: CanvasRenderingContext2D, state: Snapshot, jumped: boolean): void {
@@ -98,46 +107,83 @@ export class Overlay {
       ].join(),
       leftPx: view.leftPx, topPx: view.topPx, head: history.head, day: state.day, levels: state.levels,
     };
-    const from = jumped ? 0 : this.unchangedUpTo(now, view);
+    if (jumped) this.reachOf.fill(-1);
+    const isKept = this.strip.show(view.leftPx, view.widthPx) && context.canvas.height === view.heightPx;
+    const from = jumped || !isKept ? 0 : this.unchangedUpTo(now, view, history);
     this.drawn = now;
-    if (from >= view.widthPx) return;
-    context.save();
-    if (from > 0) {
+    if (from < view.widthPx) {
+      if (from === 0) this.clear(context, view);
+      context.save();
+      context.translate(this.strip.offsetPx, 0);
       context.beginPath();
       context.rect(from, 0, view.widthPx - from, view.heightPx);
       context.clip();
+      context.clearRect(from, 0, view.widthPx - from, view.heightPx);
+      this.drawLayers(context, state, from);
+      context.restore();
     }
-    context.clearRect(from, 0, view.widthPx - from, view.heightPx);
-    this.drawLayers(context, state, from);
-    context.restore();
+    placeStrip(context.canvas, this.strip, view.widthPx, view.dpr);
   }
 
-  /** Moves what can be kept; the x from which it has to be drawn, 0 for all of it. */
-  private unchangedUpTo(now: Drawn, view: ViewportView): number {
+  /** Begin on an empty strip. */
+  private clear(context: CanvasRenderingContext2D, view: ViewportView): void {
+    const { canvas } = context;
+    this.strip.restart(view.leftPx, view.widthPx);
+    if (canvas.width !== this.strip.canvasPx || canvas.height !== view.heightPx) {
+      canvas.width = this.strip.canvasPx;
+      canvas.height = view.heightPx;
+    } else context.clearRect(0, 0, canvas.width, canvas.height);
+  }
+
+  /** The x from which it has to be drawn again, 0 for all of it. */
+  private unchangedUpTo(now: Drawn, view: ViewportView, history: HistoryView): number {
     const { drawn } = this;
     if (!drawn || drawn.key !== now.key || drawn.topPx !== now.topPx || drawn.day !== now.day || drawn.levels !== now.levels) return 0;
     const moved = now.leftPx - drawn.leftPx;
     if (moved === 0 && drawn.head === now.head) return view.widthPx;
-    const dots = Math.floor((drawn.head * view.pxPerSecond - now.leftPx) - (DOT_MOST + 6) * view.dpr - 2 / view.pxPerSecond);
-    // the names of levels stay at the right edge: what was left of them has to be drawn again as well
-    const border = Math.min(dots, view.widthPx - this.namesPx - moved);
-    if (!view.followTime || moved < 0 || !(now.head > drawn.head) || border < moved) return 0;
-    this.scroll?.(moved);
-    return this.scroll ? border : 0;
+    if (!view.followTime || moved < 0 || !(now.head > drawn.head)) return 0;
+    // lines go on from the old head; dots of the new seconds reach back over it, those of a shared pixel stand together
+    const together = togetherOf(view);
+    let from = drawn.head * view.pxPerSecond - now.leftPx - LINE_REACH * view.dpr;
+    const first = drawn.head + 1 - ((drawn.head + 1) % together);
+    for (let w = first; w <= now.head; w++) from = Math.min(from, (w - 1) * view.pxPerSecond - now.leftPx - this.reachPx(history, w, view));
+    return Math.max(0, Math.min(Math.floor(from), view.widthPx - moved));
   }
 
-  /** Moves the overlay's pixels to the left; set by whoever owns the canvas. */
-  scroll: ((byPx: number) => void) | null = null;
+  /** How far from the middle of its seconds the largest dot of a window reaches, its rim and rounding included. */
+  private reachPx(history: HistoryView, window: number, view: ViewportView): number {
+    const slot = window % HISTORY_WINDOWS;
+    if (this.reachOf[slot] !== window) {
+      this.reachOf[slot] = window;
+      const from = slot * HUD_ROWS;
+      const { buy_fill_u8: buy, sell_fill_u8: sell } = history.planes;
+      let most = 0;
+      for (let i = from; i < from + HUD_ROWS; i++) {
+        if (buy[i]! > most) most = buy[i]!;
+        if (sell[i]! > most) most = sell[i]!;
+      }
+      this.largestFill[slot] = most;
+    }
+    const most = this.largestFill[slot]!;
+    return most === 0 ? 0 : dotRadius(FILL_LOTS[most]!) * view.dpr + 3 + togetherOf(view) * view.pxPerSecond;
+  }
+  /** Largest byte of the fills of a slot, and the window it is of. */
+  private readonly largestFill = new Uint8Array(HISTORY_WINDOWS);
+  private readonly reachOf = new Float64Array(HISTORY_WINDOWS).fill(-1);
 
   private drawLayers(context: CanvasRenderingContext2D, state: Snapshot, from: number): void {
     const { viewport: view, history, settings } = state;
     const { layers } = settings;
     const colours = COLOURS[settings.palette];
     const range = visibleWindows(view, history);
-    const reach = (DOT_MOST + 4) * view.dpr;
-    const first = Math.max(range.first, Math.floor((view.leftPx + from - reach) / view.pxPerSecond) - 1);
+    // the first second of which something reaches into the part that is drawn
+    const farthest = (DOT_MOST + 4) * view.dpr;
+    let first = Math.max(range.first, Math.floor((view.leftPx + from - farthest) / view.pxPerSecond) - 1);
+    const linesFrom = view.leftPx + from - LINE_REACH * view.dpr;
+    while (from > 0 && first < range.last && first * view.pxPerSecond + Math.max(this.reachPx(history, first, view), LINE_REACH) < linesFrom) first++;
+    if (first > range.first) first--; // a step begins with the second before
     const part = { first, last: range.last };
-    const names = layers.levels > 0 ? this.drawLevels(context, state) : new Map<number, string[]>();
+    if (layers.levels > 0) this.drawLevels(context, state);
     if (layers.vwap > 0) this.drawVwap(context, state, colours.vwap, part);
     if (layers.bestPrices > 0) {
       context.globalAlpha = 0.8 * layers.bestPrices;
@@ -156,7 +202,6 @@ export class Overlay {
       context.globalAlpha = layers.spot;
       this.drawSteps(context, view, history, history.mid, '#fff', 1.5 * view.dpr, part);
     }
-    this.drawNames(context, state, names);
     context.globalAlpha = 1;
   }
 
@@ -246,11 +291,13 @@ export class Overlay {
     context: CanvasRenderingContext2D, view: ViewportView, history: HistoryView, plane: Uint8Array, color: Rgb, { first, last }: WindowRange,
   ): void {
     // several seconds in a pixel: the largest fill of each tick stands for them
-    const together = Math.max(1, Math.floor(1 / view.pxPerSecond));
+    const together = togetherOf(view);
     const highest = Math.ceil(view.topTicks) + 1;
     const lowest = Math.floor(view.bottomTicks) - 1;
+    if (this.most.length <= highest - lowest) this.most = new Uint8Array(highest - lowest + 1);
+    const { most } = this;
     for (let w = first - (first % together); w <= last; w += together) {
-      const most = new Map<number, number>();
+      let [low, high] = [Infinity, -Infinity];
       for (let k = Math.max(w, history.oldest); k < w + together && k <= last; k++) {
         const slot = (k % HISTORY_WINDOWS);
         const spot = history.spot[slot]!;
@@ -261,17 +308,26 @@ export class Overlay {
         const row0 = slot * HUD_ROWS;
         for (let row = from; row <= to; row++) {
           const u8 = plane[row0 + row]!;
-          if (u8 !== 0 && u8 > (most.get(base + row) ?? 0)) most.set(base + row, u8);
+          if (u8 === 0) continue;
+          const at = base + row - lowest;
+          if (u8 > most[at]!) most[at] = u8;
+          if (at < low) low = at;
+          if (at > high) high = at;
         }
       }
       const x = (w - 1 + together / 2) * view.pxPerSecond - view.leftPx;
-      for (const [tick, u8] of most) {
+      for (let at = low; at <= high; at++) {
+        const u8 = most[at]!;
+        if (u8 === 0) continue;
+        most[at] = 0;
         const sprite = this.dots.get(color, dotRadius(FILL_LOTS[u8]!) * view.dpr);
-        const y = -tick * view.pxPerTick - view.topPx;
+        const y = -(lowest + at) * view.pxPerTick - view.topPx;
         context.drawImage(sprite, Math.round(x - sprite.width / 2), Math.round(y - sprite.height / 2));
       }
     }
   }
+  /** Largest fill per tick of the seconds that are drawn together; zeros between draws. */
+  private most = new Uint8Array(0);
 
   private drawVwap(context: CanvasRenderingContext2D, state: Snapshot, color: Rgb, { first, last }: WindowRange): void {
     const { viewport: view, history, day, settings } = state;
@@ -292,17 +348,24 @@ export class Overlay {
     context.stroke();
   }
 
-  /** Reference levels, each from the second on in which it is known; their names by the y they stand at. */
-  private drawLevels(context: CanvasRenderingContext2D, state: Snapshot): Map<number, string[]> {
-    const { viewport: view, history, levels, settings } = state;
+  /** Levels known by now whose price is in sight, and the y each stands at. */
+  private visibleLevels({ viewport: view, history, levels }: Snapshot): { readonly level: ReferenceLevel; readonly y: number }[] {
     const head = history.isEmpty ? -Infinity : history.head;
-    context.strokeStyle = 'rgb(196 206 220)';
-    context.lineWidth = view.dpr;
-    const names = new Map<number, string[]>();
+    const found: { readonly level: ReferenceLevel; readonly y: number }[] = [];
     for (const level of levels) {
       if (level.unavailable !== null || level.knownFrom > head) continue;
       const y = Math.round(-level.ticks * view.pxPerTick - view.topPx) + 0.5;
-      if (y < 0 || y > view.heightPx) continue;
+      if (y >= 0 && y <= view.heightPx) found.push({ level, y });
+    }
+    return found;
+  }
+
+  /** Reference levels, each from the second on in which it is known. */
+  private drawLevels(context: CanvasRenderingContext2D, state: Snapshot): void {
+    const { viewport: view, settings } = state;
+    context.strokeStyle = 'rgb(196 206 220)';
+    context.lineWidth = view.dpr;
+    for (const { level, y } of this.visibleLevels(state)) {
       const from = Number.isNaN(level.knownFrom) ? 0 : Math.max(0, view.xOfSecond(level.knownFrom) * view.dpr);
       context.globalAlpha = 0.5 * settings.layers.levels;
       context.setLineDash([2 * view.dpr, 3 * view.dpr]);
@@ -311,30 +374,35 @@ export class Overlay {
       context.moveTo(Math.round(from), y);
       context.lineTo(view.widthPx, y);
       context.stroke();
-      names.set(y, [...(names.get(y) ?? []), level.name]);
     }
     context.setLineDash([]);
-    return names;
   }
 
-  /** Names over everything else, on a dark ground: the head's lines run through them. */
-  private drawNames(context: CanvasRenderingContext2D, state: Snapshot, names: ReadonlyMap<number, readonly string[]>): void {
+  /**
+   * Names of the levels at the right edge, on a canvas of their own because they stay while the picture moves: over
+   * everything else, on a dark ground, since the head's lines run through them.
+   */
+  drawNames(context: CanvasRenderingContext2D, state: Snapshot): void {
     const { viewport: view, settings } = state;
-    this.namesPx = 0;
-    if (names.size === 0) return;
+    // levels at one price share a label: "OR5 low, OR15 low"
+    const names = new Map<number, string>();
+    const visible = settings.layers.levels > 0 ? this.visibleLevels(state) : [];
+    for (const { level: { name }, y } of visible) names.set(y, names.has(y) ? `${names.get(y)}, ${name}` : name);
+    let key = `${view.widthPx} ${view.heightPx} ${view.dpr} ${settings.layers.levels}`;
+    for (const [y, name] of names) key += `|${y} ${name}`;
+    if (key === this.drawnNames) return;
+    this.drawnNames = key;
+    context.clearRect(0, 0, view.widthPx, view.heightPx);
     context.globalAlpha = 0.9 * settings.layers.levels;
     context.font = `${11 * view.dpr}px system-ui, sans-serif`;
     context.textBaseline = 'bottom';
     context.textAlign = 'right';
-    // levels at one price share a label: "OR5 low, OR15 low"
-    for (const [y, shared] of names) {
-      const text = shared.join(', ');
+    for (const [y, text] of names) {
       const widthPx = context.measureText(text).width;
       context.fillStyle = css(BACKGROUND, 0.72);
       context.fillRect(view.widthPx - widthPx - 7 * view.dpr, y - 15 * view.dpr, widthPx + 7 * view.dpr, 14 * view.dpr);
       context.fillStyle = 'rgb(206 216 230)';
       context.fillText(text, view.widthPx - 4 * view.dpr, y - 2 * view.dpr);
-      this.namesPx = Math.max(this.namesPx, Math.ceil(widthPx + 9 * view.dpr));
     }
   }
 }

@@ -30,9 +30,13 @@ export class Torus {
   /** Columns and rows of the frame in the order of the torus; four integers per pixel. */
   columns: Int32Array = new Int32Array(0);
   rows: Int32Array = new Int32Array(0);
+  private rowsBefore: Int32Array | null = null;
+  private topPx = Number.NaN;
   private key = '';
   private allDirty = true;
-  private readonly dirtySlots = new Set<number>();
+  /** 1 for slots that changed or lie beside one. */
+  private readonly nearDirty = new Uint8Array(HISTORY_WINDOWS);
+  private anyDirty = false;
 
   /** Everything has to be painted. */
   invalidate(): void {
@@ -42,7 +46,12 @@ export class Torus {
   /** These slots hold other bytes than before. */
   changed(slots: readonly number[] | 'all'): void {
     if (slots === 'all') this.allDirty = true;
-    else for (const slot of slots) this.dirtySlots.add(slot);
+    else {
+      for (const slot of slots) {
+        this.anyDirty = true;
+        for (const near of [slot + HISTORY_WINDOWS - 1, slot, slot + 1]) this.nearDirty[near % HISTORY_WINDOWS] = 1;
+      }
+    }
   }
 
   /** Take over a frame; what has to be painted for it, in pixels of the torus. */
@@ -56,10 +65,15 @@ export class Torus {
     this.widthPx = widthPx;
     this.heightPx = heightPx;
     this.key = frame.key;
-    const columns = this.takeOver(frame.columns, this.columns, frame.leftPx, widthPx, (at) => this.isDirty(at));
-    const rows = this.takeOver(frame.rows, this.rows, frame.topPx, heightPx, () => false);
+    const columns = this.takeOver(all ? null : frame.fresh, frame.columns, this.columns, frame.leftPx, widthPx, this.anyDirty ? (at) => this.isDirty(at) : null);
+    // the same rows at the same place: most seconds move the picture in time only
+    const areRowsKept = !all && frame.rows === this.rowsBefore && frame.topPx === this.topPx;
+    const rows = areRowsKept ? [] : this.takeOver(null, frame.rows, this.rows, frame.topPx, heightPx, null);
+    this.rowsBefore = frame.rows;
+    this.topPx = frame.topPx;
     this.allDirty = false;
-    this.dirtySlots.clear();
+    if (this.anyDirty) this.nearDirty.fill(0);
+    this.anyDirty = false;
     if (all || columns.length > TOO_MANY * widthPx || rows.length > TOO_MANY * heightPx) {
       return [{ x0: 0, x1: widthPx, y0: 0, y1: heightPx }];
     }
@@ -69,35 +83,35 @@ export class Torus {
     ];
   }
 
-  /** Copy a strip in screen order to torus order; places that differ or are dirty. */
+  /** Copy ranges of a strip in screen order, null for all of it, to torus order; places that differ or are dirty. */
   private takeOver(
-    from: Int32Array, to: Int32Array, origin: number, size: number, isDirty: (at: number) => boolean,
+    ranges: readonly (readonly [from: number, to: number])[] | null,
+    from: Int32Array, to: Int32Array, origin: number, size: number, isDirty: ((at: number) => boolean) | null,
   ): number[] {
     const found: number[] = [];
-    let at = wrap(origin, size);
-    for (let i = 0; i < size; i++) {
-      const a = 4 * i;
-      const b = 4 * at;
-      if (to[b] !== from[a] || to[b + 1] !== from[a + 1] || to[b + 2] !== from[a + 2] || to[b + 3] !== from[a + 3]) {
-        to[b] = from[a]!; to[b + 1] = from[a + 1]!; to[b + 2] = from[a + 2]!; to[b + 3] = from[a + 3]!;
-        found.push(at);
-      } else if (isDirty(at)) {
-        found.push(at);
+    for (const [first, end] of ranges ?? [[0, size]] as const) {
+      let at = wrap(origin + first, size);
+      for (let i = first; i < end; i++) {
+        const a = 4 * i;
+        const b = 4 * at;
+        if (to[b] !== from[a] || to[b + 1] !== from[a + 1] || to[b + 2] !== from[a + 2] || to[b + 3] !== from[a + 3]) {
+          to[b] = from[a]!; to[b + 1] = from[a + 1]!; to[b + 2] = from[a + 2]!; to[b + 3] = from[a + 3]!;
+          found.push(at);
+        } else if (isDirty !== null && isDirty(at)) {
+          found.push(at);
+        }
+        if (++at === size) at = 0;
       }
-      if (++at === size) at = 0;
     }
     return found.sort((p, q) => p - q);
   }
 
   /** Whether a column shows a changed slot, or has one for a neighbour: the outline of holes looks there. */
   private isDirty(at: number): boolean {
-    if (this.dirtySlots.size === 0) return false;
     const first = this.columns[4 * at]!;
     if (first < 0) return false;
     const count = this.columns[4 * at + 1]!;
-    for (let k = -1; k <= count; k++) {
-      if (this.dirtySlots.has((first + k + HISTORY_WINDOWS) % HISTORY_WINDOWS)) return true;
-    }
+    for (let k = 0; k < count; k++) if (this.nearDirty[(first + k) % HISTORY_WINDOWS] === 1) return true;
     return false;
   }
 }

@@ -3,7 +3,7 @@ import { BOOK_VALID, PHASE_OPEN, PHASES, WINDOW_VALID } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import type { Snapshot } from '../model/snapshot';
 import { deskOf } from './desk';
-import { element as el, setText } from './dom';
+import { element as el, Made, setAttribute, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { durationText, lotsText } from './text';
@@ -77,6 +77,14 @@ function connectionBadge({ connection, transport }: Snapshot, lostSeconds: numbe
   }
 }
 
+function write(chip: HTMLElement, state: BadgeState): void {
+  setAttribute(chip, 'class', `badge ${state.tone}`);
+  setText(chip, state.text);
+  setAttribute(chip, 'title', state.title);
+  setAttribute(chip, 'aria-label', `${state.text}. ${state.title}`);
+}
+
+const made = new Made();
 let page: PanelContext;
 let host: HTMLElement;
 let announced: HTMLElement;
@@ -97,9 +105,24 @@ export const badges: Panel = {
   draw(level) {
     if (level < InvalidateLevel.Light) return;
     const { snapshot } = page.store;
+    const { connection, history, source, transport, renderer, stage, error } = snapshot;
+    const { refusal } = feedsOf(page);
+    const slot = history.slotOf(history.head);
+    // the seconds of a lost connection tick without anything else changing
+    const ticks = connection.link === 'lost' ? performance.now() : 0;
+    // most seconds differ in their number only
+    const isSame = made.isFrom(
+      connection.link, connection.reconnects, connection.gapCount, connection.windowsDropped, source, transport.ended, transport.clock,
+      renderer, stage, error, refusal, slot < 0 ? -1 : history.phase[slot], slot < 0 ? -1 : history.flags[slot], ticks,
+    );
+    const number = chips.get('connection');
+    if (isSame && number !== undefined && connection.link === 'open') {
+      write(number, connectionBadge(snapshot, Number.NaN));
+      return;
+    }
     if (snapshot.connection.link !== 'lost') lostSinceMs = Number.NaN;
     else if (Number.isNaN(lostSinceMs)) lostSinceMs = performance.now();
-    const states = badgeStates(snapshot, feedsOf(page).refusal, (performance.now() - lostSinceMs) / 1000);
+    const states = badgeStates(snapshot, refusal, (performance.now() - lostSinceMs) / 1000);
     for (const [name, chip] of chips) if (states[name] == null) chip.hidden = true;
     for (const [name, state] of Object.entries(states)) {
       if (state === null) continue;
@@ -110,12 +133,7 @@ export const badges: Panel = {
       }
       // in the order of the states, whatever came first
       chip.hidden = false;
-      chip.className = `badge ${state.tone}`;
-      setText(chip, state.text);
-      if (chip.title !== state.title) {
-        chip.title = state.title;
-        chip.setAttribute('aria-label', `${state.text}. ${state.title}`);
-      }
+      write(chip, state);
     }
     const order = Object.keys(states).flatMap((name) => chips.get(name) ?? []);
     if (order.some((chip, i) => host.children[i] !== chip)) host.prepend(...order);

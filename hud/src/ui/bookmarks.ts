@@ -10,16 +10,22 @@ export function bookmarkUrl(store: Store): string {
 }
 
 /**
- * The address is renewed at most so often: browsers refuse a page that does it in every frame, and while the clock
- * runs nobody reads it. A link that is copied is made anew.
+ * The address is renewed at most so often: it takes the browser as long as several seconds of the market, and while
+ * the clock runs nobody reads it. When the pointer leaves the page, on its way to the address perhaps, or the page is
+ * left, it is renewed at once; a link that is copied is made anew.
  */
 const FOLLOW_MS = 1500;
-const FOLLOW_PLAYING_MS = 10_000;
+const FOLLOW_PLAYING_MS = 60_000;
 
 /** Keep the address bar at the second and view shown. Does nothing while nothing changes. */
 export function followBookmark(store: Store): void {
   let timer = 0;
   let wasPlaying = false;
+  const renew = (): void => {
+    if (store.snapshot.stage !== 'ready') return;
+    const query = bookmarkQuery(store.snapshot);
+    if (query !== location.search) history.replaceState(null, '', `${location.pathname}${query}`);
+  };
   store.subscribe(() => {
     const { playing } = store.snapshot.transport;
     if (timer !== 0 && playing === wasPlaying) return;
@@ -27,9 +33,10 @@ export function followBookmark(store: Store): void {
     window.clearTimeout(timer);
     timer = window.setTimeout(() => {
       timer = 0;
-      if (store.snapshot.stage !== 'ready') return;
-      const query = bookmarkQuery(store.snapshot);
-      if (query !== location.search) history.replaceState(null, '', `${location.pathname}${query}`);
+      renew();
     }, playing ? FOLLOW_PLAYING_MS : FOLLOW_MS);
   });
+  document.documentElement.addEventListener('mouseleave', renew);
+  window.addEventListener('blur', renew);
+  document.addEventListener('visibilitychange', renew);
 }

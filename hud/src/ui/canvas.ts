@@ -1,6 +1,6 @@
 /** A canvas of a panel: fills its host, has a name, and takes colours and fonts from the stylesheet. */
 import type { ViewportView } from '../model/viewport';
-import { FittedCanvas, Made } from './dom';
+import { FittedCanvas, Made, setAttribute } from './dom';
 
 export interface Sheet {
   readonly g: CanvasRenderingContext2D;
@@ -27,9 +27,9 @@ export class Sketch {
     return this.fitted.canvas;
   }
 
-  /** Say in words what is drawn. */
-  describe(text: string): void {
-    if (this.canvas.getAttribute('aria-label') !== text) this.canvas.setAttribute('aria-label', text);
+  /** Say in words what is drawn: asked for when it is written, see `writeDescriptions`. */
+  describe(text: () => string): void {
+    describe(this.canvas, text);
   }
 
   /**
@@ -37,20 +37,64 @@ export class Sketch {
    * same `parts`: everything it depends on besides size and palette.
    */
   begin(...parts: readonly unknown[]): Sheet | null {
-    // looked at once per sheet: the document is slow to ask
-    const palette = document.documentElement.dataset['palette'] ?? '';
+    const sheet = this.resume(...parts);
+    if (sheet !== null && !sheet.isBare) sheet.g.clearRect(0, 0, sheet.width, sheet.height);
+    return sheet;
+  }
+
+  /**
+   * As `begin`, with what is drawn left on the sheet: for a drawing that changes what differs. `isBare` when nothing
+   * of it can stay: another size, another palette, or the first time.
+   */
+  resume(...parts: readonly unknown[]): (Sheet & { readonly isBare: boolean }) | null {
+    const palette = paletteShown;
     if (this.made.isFrom(palette, this.fitted.generation, window.devicePixelRatio, ...parts)) return null;
-    const size = this.fitted.fit();
+    const size = this.fitted.keep();
     if (size === null) {
       this.made.isFrom();
       return null;
     }
-    this.fitted.context.textBaseline = 'middle';
+    const { context } = this.fitted;
+    let { isBare } = size;
+    if (isBare) {
+      context.textBaseline = 'middle';
+      this.fontSet = '';
+    }
     if (palette !== this.palette) {
       this.palette = palette;
       this.colours.clear();
+      isBare = true;
     }
-    return { g: this.fitted.context, ...size };
+    if (this.generation !== this.fitted.generation) {
+      // the stylesheet may give another size of type at another size of the page
+      this.generation = this.fitted.generation;
+      isBare = true;
+    }
+    if (isBare) context.clearRect(0, 0, size.width, size.height);
+    return { g: context, width: size.width, height: size.height, isBare };
+  }
+  private generation = -1;
+  private fontSet = '';
+
+  /** Width of a text in the font in use, about: digits are taken for equally wide, so that few texts are measured. */
+  widthOf(text: string): number {
+    const like = `${this.fontSet} ${text.replace(/\d/g, '0')}`;
+    let width = this.widths.get(like);
+    if (width === undefined) {
+      if (this.widths.size > 200) this.widths.clear();
+      width = this.fitted.context.measureText(text.replace(/\d/g, '0')).width;
+      this.widths.set(like, width);
+    }
+    return width;
+  }
+  private readonly widths = new Map<string, number>();
+
+  /** Use the font of the page at a share of its size. */
+  useFont(share = 1): void {
+    const font = this.font(share);
+    if (font === this.fontSet) return;
+    this.fontSet = font;
+    this.fitted.context.font = font;
   }
 
   /** Colour of a variable of the stylesheet, of the palette in use. */
@@ -74,8 +118,41 @@ export class Sketch {
 
   /** Font of the page at a share of its size, weight optional. */
   font(share = 1, weight = 400): string {
-    return `${weight} ${Math.max(10, this.size * share)}px ${this.colour('font')}`;
+    const size = this.size;
+    if (this.fontOf.size !== size || this.fontOf.share !== share || this.fontOf.weight !== weight) {
+      this.fontOf = { size, share, weight, text: `${weight} ${Math.max(10, size * share)}px ${this.colour('font')}` };
+    }
+    return this.fontOf.text;
   }
+  private fontOf = { size: -1, share: 1, weight: 400, text: '' };
+}
+
+const unwritten = new Map<Element, () => string>();
+let writtenMs = Number.NEGATIVE_INFINITY;
+/** A name that changes every second cannot be read to anybody; this often it is renewed while the clock runs. */
+const WORDS_EVERY_MS = 5000;
+
+/** What an element is called by those who do not see it: asked for when it is written. */
+export function describe(element: Element, text: () => string): void {
+  unwritten.set(element, text);
+}
+
+/** Write what canvases and bars say of themselves: at once where the clock stands, every few seconds where it runs. */
+export function writeDescriptions(isRunning: boolean): void {
+  const nowMs = performance.now();
+  if (unwritten.size === 0 || (isRunning && nowMs - writtenMs < WORDS_EVERY_MS)) return;
+  writtenMs = nowMs;
+  for (const [canvas, text] of unwritten) setAttribute(canvas, 'aria-label', text());
+  unwritten.clear();
+}
+
+/** Palette of the stylesheet, which every drawing reads: remembered, because the document is slow to ask. */
+let paletteShown = '';
+
+export function showPalette(palette: string): void {
+  if (palette === paletteShown) return;
+  paletteShown = palette;
+  document.documentElement.dataset['palette'] = palette;
 }
 
 /** Of a view, what drawings beside the picture depend on. */

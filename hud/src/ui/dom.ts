@@ -16,17 +16,52 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** What was written to a node last: remembered here, because the document is slow to ask and slower to write. */
+class Written {
+  text: string | null = null;
+  hidden: boolean | null = null;
+  readonly attributes = new Map<string, string>();
+  readonly classes = new Map<string, boolean>();
+}
+
+const written = new WeakMap<Element, Written>();
+
+function lastOf(node: Element): Written {
+  let last = written.get(node);
+  if (last === undefined) written.set(node, last = new Written());
+  return last;
+}
+
 /** Set the text only when it changed, so that nothing is laid out for nothing. */
 export function setText(node: HTMLElement, text: string): void {
-  if (texts.get(node) === text) return; // remembered: the document is slow to ask
-  texts.set(node, text);
+  const last = lastOf(node);
+  if (last.text === text) return;
+  last.text = text;
   node.textContent = text;
 }
 
-const texts = new WeakMap<HTMLElement, string>();
+/** Nobody else may show or hide the node. */
+export function setHidden(node: HTMLElement, hidden: boolean): void {
+  const last = lastOf(node);
+  if (last.hidden === hidden) return;
+  last.hidden = hidden;
+  node.hidden = hidden;
+}
 
+/** An attribute that nobody else writes. */
+export function setAttribute(node: Element, name: string, value: string): void {
+  const { attributes } = lastOf(node);
+  if (attributes.get(name) === value) return;
+  attributes.set(name, value);
+  node.setAttribute(name, value);
+}
+
+/** A class that nobody else switches. */
 export function setClass(node: HTMLElement, name: string, on: boolean): void {
-  if (node.classList.contains(name) !== on) node.classList.toggle(name, on);
+  const { classes } = lastOf(node);
+  if (classes.get(name) === on) return;
+  classes.set(name, on);
+  node.classList.toggle(name, on);
 }
 
 /** Remembers what something was made from. */
@@ -35,9 +70,11 @@ export class Made {
 
   /** Whether it was made from these parts; remembers them. NaN equals NaN. */
   isFrom(...parts: readonly unknown[]): boolean {
-    const same = parts.length === this.from.length && parts.every((part, i) => Object.is(part, this.from[i]));
+    const { from } = this;
     this.from = parts;
-    return same;
+    if (parts.length !== from.length) return false;
+    for (let i = 0; i < parts.length; i++) if (!Object.is(parts[i], from[i])) return false;
+    return true;
   }
 }
 
@@ -80,18 +117,27 @@ export class FittedCanvas {
 
   /** Clear and scale to CSS pixels. */
   fit(): { width: number; height: number } | null {
+    const kept = this.keep();
+    if (kept !== null && !kept.isBare) this.context.clearRect(0, 0, kept.width, kept.height);
+    return kept;
+  }
+
+  /** Scale to CSS pixels and leave what is drawn; `isBare` when the canvas has another size and so nothing on it. */
+  keep(): { width: number; height: number; isBare: boolean } | null {
     if (this.width === 0 || this.height === 0) this.measure(); // just shown: the observer has not spoken yet
     const { width, height } = this;
     if (width === 0 || height === 0) return null;
     const dpr = window.devicePixelRatio || 1;
     const w = Math.round(width * dpr);
     const h = Math.round(height * dpr);
-    if (this.canvas.width !== w || this.canvas.height !== h) {
+    const isBare = this.canvas.width !== w || this.canvas.height !== h || this.dpr !== dpr;
+    if (isBare) {
+      this.dpr = dpr;
       this.canvas.width = w;
       this.canvas.height = h;
+      this.context.setTransform(dpr, 0, 0, dpr, 0, 0);
     }
-    this.context.setTransform(dpr, 0, 0, dpr, 0, 0);
-    this.context.clearRect(0, 0, width, height);
-    return { width, height };
+    return { width, height, isBare };
   }
+  private dpr = 0;
 }

@@ -10,7 +10,7 @@ import {
   BANDS, COMPONENTS, DIRECTIONS, type Band, type BandComponentName, type Component, type Direction, type HistoryView,
 } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
-import { FLOW_SECONDS, WallSeconds, type WallSecond } from '../model/ladder';
+import { bandLevels, FLOW_SECONDS, WallSeconds, type WallSecond } from '../model/ladder';
 import { volumeProfile, type VolumeProfile } from '../model/profile';
 import type { Source } from '../model/snapshot';
 import { ticksOf, type Tick } from '../units/price';
@@ -22,9 +22,6 @@ import type { PanelContext } from './panel';
 export interface ContextNumbers {
   readonly window: WindowNo;
   readonly levelCount: Readonly<Record<Direction, Readonly<Record<Band, number>>>>;
-  readonly depthQty: Readonly<Record<Direction, Readonly<Record<Band, number>>>>;
-  /** Seconds, NaN when nothing has traded yet. */
-  readonly lastTradeAgeSeconds: number;
 }
 
 /** Everything the crosshair can tell of one window. */
@@ -124,6 +121,7 @@ export class Feeds {
   private expiry = Number.NaN;
   private expiryAsked = false;
   private key = '';
+  private source: Source | null = null;
   private jumps = -1;
   private settledMs = 0;
   private readonly seconds = new Map<WindowNo, SecondNumbers>();
@@ -154,6 +152,8 @@ export class Feeds {
 
   /** Call before asking: another day, or another lake, forgets everything. */
   private use(source: Source): void {
+    if (source === this.source) return;
+    this.source = source;
     const key = `${source.symbol} ${source.dt} ${source.epoch}`;
     if (key === this.key) return;
     this.key = key;
@@ -163,6 +163,7 @@ export class Feeds {
     this.profile = null;
     this.gammaAt = null;
     this.gammaProfile = null;
+    this.streamed.gex = this.streamed.gexProfile = null;
     this.expiry = Number.NaN;
     this.expiryAsked = false;
     for (const one of Object.values(this.followers)) one.drop();
@@ -177,6 +178,33 @@ export class Feeds {
 
   private get tick(): Tick {
     return this.page.store.snapshot.source!.tick;
+  }
+
+  // ---- what comes with the stream
+
+  /** Numbers of a second that the stream brought; the picture of the same second follows, so no frame is asked for. */
+  take(surface: string, table: SurfaceTable): void {
+    const { source } = this.page.store.snapshot;
+    if (source === null || table.rows === 0) return;
+    this.use(source);
+    const window = windowOf(table.bigints('window_end_ts_ns')[0]!);
+    if (surface === 'wall') {
+      for (const second of wallSeconds(table, this.tick).values()) this.walls.add(second);
+      this.walls.keepFor(window);
+    } else if (surface === 'gex') this.streamed.gex = { window, table };
+    else if (surface === 'gex_profile') this.streamed.gexProfile = { window, table };
+  }
+  /** Gamma of the newest second that the stream brought: read when it is shown. */
+  private readonly streamed: Record<'gex' | 'gexProfile', { readonly window: WindowNo; readonly table: SurfaceTable } | null> = { gex: null, gexProfile: null };
+  private gammaReadMs = Number.NEGATIVE_INFINITY;
+
+  /** Take over streamed gamma, of a running clock every few seconds: it hardly changes within them. */
+  private readGamma(window: WindowNo, everyMs: number): void {
+    const { gex, gexProfile } = this.streamed;
+    if (gex?.window !== window || gexProfile?.window !== window || performance.now() - this.gammaReadMs < everyMs) return;
+    this.gammaReadMs = performance.now();
+    this.gammaAt = { window, ladder: this.ladderOf(gex.table) };
+    this.gammaProfile = this.profileOf(window, gexProfile.table);
   }
 
   // ---- what follows the head
@@ -197,9 +225,17 @@ export class Feeds {
     const fromMs = Math.max(this.settledMs, performance.now() + AFTER_FRAME_MS);
     const want = (what: keyof typeof this.followers, everyMs: number): void => this.followers[what].want(window, everyMs, fromMs);
     if (this.walls.newest(window) !== window || this.walls.missing(window) !== null) want('wall', fast ? 500 : 150);
-    if (this.context?.window !== window && hasBareBand(history, window)) want('context', fast ? 300 : 150);
+    if (this.context?.window !== window && hasBareBand(history, window)) {
+      // the wall's rows are the levels that are counted; only where they are not here the counts are asked for
+      const wall = this.walls.get(window);
+      const spot = history.spot[history.slotOf(window)]!;
+      if (wall !== undefined && wall.ticks.length > 0 && !Number.isNaN(spot)) this.context = { window, levelCount: bandLevels(wall, spot) };
+      else want('context', fast ? 300 : 150);
+    }
     if (this.profile?.window !== window) want('profile', slow);
     if (this.chain(window).kind !== 'live') return;
+    this.readGamma(window, slow);
+    if (this.streamed.gex?.window === window && this.streamed.gexProfile?.window === window && this.expiryAsked) return;
     if (this.gammaAt?.window !== window) want('gamma', slow);
     if (this.gammaProfile?.window !== window) want('gammaProfile', slow);
   }
@@ -214,7 +250,8 @@ export class Feeds {
     for (let w = missing.after + 1; w <= missing.to; w++) {
       this.walls.add(seconds.get(w as WindowNo) ?? emptySecond(w as WindowNo));
     }
-    this.walls.keepFor(window);
+    // the stream may have brought later seconds while this answer was on its way
+    this.walls.keepFor(Math.max(window, this.walls.newest(this.page.store.snapshot.history.head)) as WindowNo);
   }
 
   private async fetchContext(window: WindowNo): Promise<void> {
@@ -224,11 +261,7 @@ export class Feeds {
     const perBand = (suffix: string): Record<Direction, Record<Band, number>> => Object.fromEntries(
       DIRECTIONS.map((d) => [d, Object.fromEntries(BANDS.map((b) => [b, table.numbers(`${d}_${b}_${suffix}`)[0]!]))]),
     ) as Record<Direction, Record<Band, number>>;
-    const age = table.bigints('last_trade_age_ns')[0]!;
-    this.context = {
-      window, levelCount: perBand('level_count'), depthQty: perBand('depth_qty'),
-      lastTradeAgeSeconds: age < 0n ? Number.NaN : Number(age) / 1e9,
-    };
+    this.context = { window, levelCount: perBand('level_count') };
   }
 
   private async fetchProfile(window: WindowNo): Promise<void> {
@@ -244,6 +277,8 @@ export class Feeds {
   private async fetchGamma(window: WindowNo): Promise<void> {
     const { key } = this;
     const table = await this.one('gex', window);
+    if (key !== this.key) return;
+    this.gammaAt = { window, ladder: this.ladderOf(table) };
     if (!this.expiryAsked) {
       this.expiryAsked = true;
       const quotes = await this.one('option_quote', window);
@@ -252,20 +287,26 @@ export class Feeds {
         if (Number.isFinite(left)) this.expiry = Math.round(window + left);
       }
     }
-    if (key !== this.key) return;
+  }
+
+  private ladderOf(gex: SurfaceTable): GammaLadder {
     const { tick } = this;
-    const ticks = Float64Array.from(table.bigints('strike_price_int'), (price) => ticksOf(price, tick));
-    this.gammaAt = { window, ladder: gammaLadder(ticks, table.numbers('gex_call_abs'), table.numbers('gex_put_abs')) };
+    const ticks = Float64Array.from(gex.bigints('strike_price_int'), (price) => ticksOf(price, tick));
+    return gammaLadder(ticks, gex.numbers('gex_call_abs'), gex.numbers('gex_put_abs'));
   }
 
   private async fetchGammaProfile(window: WindowNo): Promise<void> {
     const { key } = this;
     const table = await this.one('gex_profile', window);
     if (key !== this.key || table.rows === 0) return;
+    this.gammaProfile = this.profileOf(window, table);
+  }
+
+  private profileOf(window: WindowNo, table: SurfaceTable): GammaProfile {
     const perTick = 1 / this.tick.points;
     const value = (name: string): number => table.numbers(name)[0]!;
     const gamma = (name: string): number => contractsPerPoint(value(name));
-    this.gammaProfile = {
+    return {
       window,
       net: gamma('net_gex'),
       flips: Array.from(table.lists('flip_points')[0] ?? [], (points) => points * perTick),
@@ -335,10 +376,14 @@ export class Feeds {
   }
 }
 
+const STRENGTHS = DIRECTIONS.flatMap((d) => BANDS.map((b) => `${d}_${b}_wall_strength_norm` as const));
+
 /** Whether a band of the window has walls of strength 0: only such a band can be EMPTY, which its level count decides. */
 export function hasBareBand(history: HistoryView, window: WindowNo): boolean {
   const slot = history.slotOf(window);
-  return slot >= 0 && DIRECTIONS.some((d) => BANDS.some((b) => history.bands[`${d}_${b}_wall_strength_norm`][slot] === 0));
+  if (slot < 0) return false;
+  for (const name of STRENGTHS) if (history.bands[name][slot] === 0) return true;
+  return false;
 }
 
 const never = (timer: number): void => clearTimeout(timer);
@@ -365,9 +410,11 @@ export function wallSeconds(table: SurfaceTable, tick: Tick): Map<WindowNo, Wall
     const spot = ticksOf(spots[from]!, tick);
     let to = from;
     let askRows = 0;
-    for (; to < table.rows && ends[to] === end; to++) if (sides[to] === 'A') askRows++;
+    if (ends[table.rows - 1] === end) to = table.rows; // one second, as the stream sends them
+    while (to < table.rows && ends[to] === end) to++;
+    for (let row = from; row < to; row++) if (sides[row] === 'A') askRows++;
     const window = windowOf(end);
-    const cut = (values: Float64Array): Float64Array => values.slice(from, to);
+    const cut = (values: Float64Array): Float64Array => (to - from === values.length ? values : values.slice(from, to));
     seconds.set(window, {
       window, askRows, ticks: cut(rel).map((ticks) => ticks + spot),
       start: cut(columns.start), end: cut(columns.end), rest: cut(columns.rest), add: cut(columns.add),

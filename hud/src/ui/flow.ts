@@ -1,14 +1,12 @@
 /** Below the picture: volume by aggressor per second, and cumulative delta since the trade date's start. */
-import { HISTORY_WINDOWS } from '../model/history';
+import { busyQty } from '../model/busy';
 import { InvalidateLevel } from '../model/invalidate';
 import type { Snapshot } from '../model/snapshot';
 import type { WindowNo } from '../units/time';
 import { roundUp125, Sketch, timeKey, type Sheet } from './canvas';
 import type { Panel, PanelContext } from './panel';
+import { StripSketch } from './strip_sketch';
 import { lotsText, shortLotsText, signedText } from './text';
-
-/** Lots of the seconds shown, for their 99th hundredth. */
-const sizes = new Int32Array(2 * HISTORY_WINDOWS);
 
 /** Window of the crosshair, or the head. */
 function readAt({ cursor, history }: Snapshot): WindowNo {
@@ -24,9 +22,9 @@ function drawCursor(sheet: Sheet, sketch: Sketch, { cursor, viewport }: Snapshot
 function label(sheet: Sheet, sketch: Sketch, text: string, y: number): void {
   const { g } = sheet;
   g.textAlign = 'left';
-  g.font = sketch.font(0.86);
+  sketch.useFont(0.86);
   g.fillStyle = sketch.colour('shade');
-  g.fillRect(0, y - 7, g.measureText(text).width + 8, 14);
+  g.fillRect(0, y - 7, sketch.widthOf(text) + 8, 14);
   g.fillStyle = sketch.colour('dim');
   g.fillText(text, 4, y);
 }
@@ -34,11 +32,13 @@ function label(sheet: Sheet, sketch: Sketch, text: string, y: number): void {
 function flowPanel(): Panel {
   let page: PanelContext;
   let sketch: Sketch;
+  let bars: StripSketch;
   return {
     id: 'flow',
     mount(host, context) {
       page = context;
       sketch = new Sketch(host, 'Volume by aggressor');
+      bars = new StripSketch(host);
       host.title = 'Lots traded per second: aggressive buyers up, aggressive sellers down. Where several seconds share a pixel, their largest stands. A bright cap: beyond the scale.';
     },
     draw(level) {
@@ -52,46 +52,40 @@ function flowPanel(): Panel {
       const pxPerSecond = viewport.pxPerSecond / viewport.dpr;
       const first = Math.max(history.oldest, Math.floor(viewport.leftSecond));
       const last = Math.min(history.head, Math.ceil(viewport.rightSecond) + 1);
-      let count = 0;
-      for (let w = first; w <= last; w++) {
-        const slot = history.slotOf(w as WindowNo);
-        // quiet seconds say nothing about the size of busy ones
-        if (slot < 0) continue;
-        for (const qty of [history.buyQty[slot]!, history.sellQty[slot]!]) if (qty > 0) sizes[count++] = qty;
-      }
-      const rising = sizes.subarray(0, count).sort();
       // one burst must not flatten the rest: the largest hundredth may touch the edge, where a bright cap says so
-      const scale = roundUp125(rising[Math.floor((count - 1) * 0.99)] ?? 0);
-      const middle = Math.round(height / 2);
+      const scale = roundUp125(busyQty(history, first, last));
       const bar = Math.max(1, pxPerSecond - (pxPerSecond > 3 ? 1 : 0));
-      g.fillStyle = sketch.colour('line');
-      g.fillRect(0, middle, width, 1);
-      // one path per colour: a colour is slow to set
-      const paths = { bid: new Path2D(), ask: new Path2D(), bright: new Path2D() };
-      for (let w = first; w <= last; w++) {
-        const slot = history.slotOf(w as WindowNo);
-        if (slot < 0) continue;
-        const [buy, sell] = [history.buyQty[slot]!, history.sellQty[slot]!];
-        if (buy + sell === 0) continue;
-        const x = viewport.xOfSecond(w - 1);
-        const up = Math.min(1, buy / scale) * middle;
-        const down = Math.min(1, sell / scale) * (height - middle - 1);
-        if (buy > 0) paths.bid.rect(x, middle - up, bar, up);
-        if (sell > 0) paths.ask.rect(x, middle + 1, bar, down);
-        if (buy > scale) paths.bright.rect(x, 0, bar, 2);
-        if (sell > scale) paths.bright.rect(x, height - 2, bar, 2);
-      }
-      for (const [colour, path] of Object.entries(paths)) {
-        g.fillStyle = sketch.colour(colour);
-        g.fill(path);
-      }
+      const middle = Math.round(height / 2);
+      bars.show(viewport, height, first, last, [scale, history.jumps, history.fills, snapshot.settings.palette], (part) => {
+        part.g.fillStyle = sketch.colour('line');
+        part.g.fillRect(-width, middle, 3 * width, 1);
+        for (const colour of ['bid', 'ask', 'bright'] as const) {
+          part.g.fillStyle = sketch.colour(colour);
+          part.g.beginPath(); // one path per colour: a colour is slow to set
+          for (let w = part.first; w <= part.last; w++) {
+            const slot = history.slotOf(w as WindowNo);
+            if (slot < 0) continue;
+            const [buy, sell] = [history.buyQty[slot]!, history.sellQty[slot]!];
+            const x = viewport.xOfSecond(w - 1);
+            const up = Math.min(1, buy / scale) * middle;
+            const down = Math.min(1, sell / scale) * (height - middle - 1);
+            if (colour === 'bid' && buy > 0) part.g.rect(x, middle - up, bar, up);
+            else if (colour === 'ask' && sell > 0) part.g.rect(x, middle + 1, bar, down);
+            else if (colour === 'bright') {
+              if (buy > scale) part.g.rect(x, 0, bar, 2);
+              if (sell > scale) part.g.rect(x, height - 2, bar, 2);
+            }
+          }
+          part.g.fill();
+        }
+      });
       drawCursor(sheet, sketch, snapshot);
       const slot = history.slotOf(readAt(snapshot));
       const [buy, sell] = slot < 0 ? [Number.NaN, Number.NaN] : [history.buyQty[slot]!, history.sellQty[slot]!];
       label(sheet, sketch, `lots/s  buy ${lotsText(buy)}  sell ${lotsText(sell)}`, 8);
       g.textAlign = 'right';
       g.fillText(`±${shortLotsText(scale)}`, width - 3, 8);
-      sketch.describe(`Volume by aggressor, this second ${lotsText(buy)} lots bought, ${lotsText(sell)} sold`);
+      sketch.describe(() => `Volume by aggressor, this second ${lotsText(buy)} lots bought, ${lotsText(sell)} sold`);
     },
   };
 }
@@ -99,11 +93,13 @@ function flowPanel(): Panel {
 function deltaPanel(): Panel {
   let page: PanelContext;
   let sketch: Sketch;
+  let line: StripSketch;
   return {
     id: 'delta',
     mount(host, context) {
       page = context;
       sketch = new Sketch(host, 'Cumulative delta');
+      line = new StripSketch(host);
       host.title = 'Lots bought less lots sold by aggressors since the trade date\'s start.';
     },
     draw(level) {
@@ -114,40 +110,43 @@ function deltaPanel(): Panel {
       const sheet = sketch.begin(history.version, day, snapshot.cursor?.window, ...timeKey(viewport));
       if (sheet === null) return;
       if (day === null) return label(sheet, sketch, 'cumulative delta: waiting for the day', 8);
-      const { g, width, height } = sheet;
+      const { width, height } = sheet;
       // the overview knows the whole day; what a replay has not reached yet is not drawn
       const head = Math.min(history.head, day.firstWindow + day.windows - 1);
       const first = Math.max(day.firstWindow, Math.floor(viewport.leftSecond));
       const last = Math.min(head, Math.ceil(viewport.rightSecond) + 1);
-      const at = (w: number): number => day.cumDelta[w - day.firstWindow] ?? Number.NaN;
+      const { cumDelta, firstWindow } = day;
+      const at = (w: number): number => cumDelta[w - firstWindow] ?? Number.NaN;
       let [low, high] = [Infinity, -Infinity];
-      for (let w = first; w <= last; w++) {
-        low = Math.min(low, at(w));
-        high = Math.max(high, at(w));
+      for (let i = first - firstWindow; i <= last - firstWindow; i++) {
+        const value = cumDelta[i]!;
+        if (value < low) low = value;
+        if (value > high) high = value;
       }
-      if (low <= high) {
-        const span = Math.max(roundUp125((high - low) * 1.1), 10);
-        const middle = (low + high) / 2;
+      const span = Math.max(roundUp125((high - low) * 1.1), 10);
+      const middle = (low + high) / 2;
+      line.show(viewport, height, first, last, [low, high, day, history.jumps, snapshot.settings.palette], ({ g, ...part }) => {
+        if (!(low <= high)) return;
         const y = (value: number): number => height / 2 - ((value - middle) / span) * (height - 6);
         const zero = y(0);
         if (zero > 0 && zero < height) {
           g.fillStyle = sketch.colour('line');
-          g.fillRect(0, Math.round(zero), width, 1);
+          g.fillRect(-width, Math.round(zero), 3 * width, 1);
         }
         g.strokeStyle = sketch.colour('text');
         g.lineWidth = 1.25;
         g.beginPath();
-        for (let w = first; w <= last; w++) {
+        for (let w = part.first; w <= part.last; w++) {
           const x = viewport.xOfSecond(w - 0.5);
-          if (w === first) g.moveTo(x, y(at(w)));
+          if (w === part.first) g.moveTo(x, y(at(w)));
           else g.lineTo(x, y(at(w)));
         }
         g.stroke();
-      }
+      });
       drawCursor(sheet, sketch, snapshot);
       const text = signedText(at(readAt(snapshot)), lotsText);
       label(sheet, sketch, `cum. delta  ${text}`, 8);
-      sketch.describe(`Cumulative delta ${text} lots`);
+      sketch.describe(() => `Cumulative delta ${text} lots`);
     },
   };
 }

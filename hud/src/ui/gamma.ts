@@ -2,7 +2,7 @@
 import { conventionsAgree } from '../model/gamma';
 import { InvalidateLevel } from '../model/invalidate';
 import { priceKey, Sketch } from './canvas';
-import { element as el, setText } from './dom';
+import { element as el, setAttribute, setHidden, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { durationText, gammaText, priceText, signedText } from './text';
@@ -37,9 +37,9 @@ export const gamma: Panel = {
       : chain.kind === 'none' ? `No gamma: ${chain.reason}`
       : empty ? 'No gamma at any strike of this second'
       : chain.countdown ? `0DTE expires in ${durationText(chain.secondsLeft)}` : '';
-    badge.hidden = say === '';
+    setHidden(badge, say === '');
     setText(badge, say);
-    badge.dataset['kind'] = empty ? 'none' : chain.kind;
+    setAttribute(badge, 'data-kind', empty ? 'none' : chain.kind);
 
     const sheet = sketch.begin(source, say, live, feeds.gammaAt, profile, ...priceKey(viewport));
     if (sheet === null) return;
@@ -63,7 +63,7 @@ export const gamma: Panel = {
     }
     g.fillStyle = sketch.colour('line');
     g.fillRect(middle, headHeight, 1, height - headHeight - footHeight);
-    g.font = sketch.font(0.86);
+    sketch.useFont(0.86);
     if (live && profile !== null) {
       const bottom = height - footHeight;
       // flips out of sight are named at the edge they lie beyond, the nearest first
@@ -86,12 +86,12 @@ export const gamma: Panel = {
       }
       const tick = source.tick;
       const flips = profile.flips.map((ticks) => priceText(Math.round(ticks), tick)).join(', ');
-      sketch.describe(`Gamma per strike, net ${signedText(profile.net, gammaText)} contracts per point; `
+      sketch.describe(() => `Gamma per strike, net ${signedText(profile.net, gammaText)} contracts per point; `
         + (flips === '' ? 'no flip within 150 points' : `flips at ${flips}`)
         + `; conventions from ${signedText(profile.bandLow, gammaText)} to ${signedText(profile.bandHigh, gammaText)}`
         + (conventionsAgree(profile) ? '' : ', which disagree about the sign'));
       drawConventions(g, width, bottom, footHeight, size);
-    } else sketch.describe(say === '' ? 'Gamma per strike' : say);
+    } else sketch.describe(() => (say === '' ? 'Gamma per strike' : say));
     g.fillStyle = sketch.colour('panel');
     g.fillRect(0, 0, width, headHeight);
     g.fillStyle = sketch.colour('put');

@@ -6,9 +6,10 @@ import type { Measure, Snapshot } from '../model/snapshot';
 import { CanvasField } from '../render/field_canvas';
 import type { FieldFrame, FieldRenderer } from '../render/field';
 import { WebGlField } from '../render/field_webgl';
-import { columnsOf, rowsOf } from '../render/geometry';
+import { FrameStrips } from '../render/frame_strips';
 import { Overlay } from '../render/overlay';
 import { buildLut, COLOURS } from '../render/palette';
+import { shownPart } from '../render/strip';
 import { Made } from './dom';
 import type { Panel, PanelContext } from './panel';
 
@@ -26,7 +27,9 @@ export class Heatmap implements Panel {
   private over!: CanvasRenderingContext2D;
   private cursor!: CanvasRenderingContext2D;
   private painted: readonly unknown[] = [];
-  private lutKey = '';
+  private readonly lutMade = new Made();
+  private readonly strips = new FrameStrips();
+  private names!: CanvasRenderingContext2D;
   private uploadedVersion = -1;
   private uploadedJumps = -1;
   private uploadedHead = Number.NaN;
@@ -45,17 +48,24 @@ export class Heatmap implements Panel {
     return this.field;
   }
 
+  /** RGBA of lines, dots and names over the field, upper row first: for tests. */
+  readOverlay(): Uint8ClampedArray {
+    const { widthPx, heightPx } = this.store.snapshot.viewport;
+    const whole = document.createElement('canvas');
+    whole.width = widthPx;
+    whole.height = heightPx;
+    const context = whole.getContext('2d')!;
+    for (const { canvas } of [this.over, this.names]) context.drawImage(canvas, -shownPart(canvas).x, 0);
+    return context.getImageData(0, 0, widthPx, heightPx).data;
+  }
+
   mount(host: HTMLElement, context: PanelContext): void {
     this.context = context;
     this.field = this.makeField(host);
     this.store.setRenderer(this.field.kind);
     this.over = layer(host, 'heatmap-overlay');
+    this.names = layer(host, 'heatmap-names');
     this.cursor = layer(host, 'heatmap-cursor');
-    this.overlay.scroll = (byPx) => {
-      this.over.globalCompositeOperation = 'copy';
-      this.over.drawImage(this.over.canvas, -byPx, 0);
-      this.over.globalCompositeOperation = 'source-over';
-    };
     new ResizeObserver((entries) => {
       const dpr = window.devicePixelRatio || 1;
       const box = entries.at(-1)!.contentRect;
@@ -92,6 +102,7 @@ export class Heatmap implements Panel {
     if (level >= InvalidateLevel.Light && this.hasChanged(state)) {
       const jumped = this.drawField(state);
       this.overlay.draw(this.over, state, jumped);
+      this.overlay.drawNames(this.names, state);
     }
     const { viewport, cursor, measure, history, settings } = state;
     if (!this.cursorMade.isFrom(viewport, cursor, measure, history.version, settings.layers.spot)) this.overlay.drawCursor(this.cursor, state);
@@ -130,7 +141,7 @@ export class Heatmap implements Panel {
 
   private fit(state: Snapshot): void {
     const { widthPx, heightPx } = state.viewport;
-    for (const { canvas } of [this.over, this.cursor]) {
+    for (const { canvas } of [this.names, this.cursor]) {
       if (canvas.width !== widthPx || canvas.height !== heightPx) {
         canvas.width = widthPx;
         canvas.height = heightPx;
@@ -142,13 +153,11 @@ export class Heatmap implements Panel {
   private drawField(state: Snapshot): boolean {
     const { settings, source } = state;
     const bounds = source?.wallBounds ?? { q05: 1, q95: 4 };
-    const key = [settings.palette, settings.contrast, bounds.q05, bounds.q95].join();
-    if (key !== this.lutKey) {
+    if (!this.lutMade.isFrom(this.field, settings.palette, settings.contrast, bounds.q05, bounds.q95)) {
       this.field.setLut(buildLut(settings.palette, bounds, settings.contrast));
-      this.lutKey = key;
     }
     const jumped = this.uploadChanged(state);
-    this.field.draw(fieldFrame(state));
+    this.field.draw(fieldFrame(state, this.strips));
     return jumped;
   }
 
@@ -231,22 +240,37 @@ export class Heatmap implements Panel {
   }
 }
 
-/** What the field renderer needs of a state. */
-export function fieldFrame(state: Snapshot): FieldFrame {
+/** What the field renderer needs of a state; its strips are those of the newest frame only. */
+export function fieldFrame(state: Snapshot, strips: FrameStrips): FieldFrame {
   const { viewport, settings, source, history } = state;
   const { layers } = settings;
+  const columns = strips.columnsFor(viewport, history);
   return {
     widthPx: viewport.widthPx,
     heightPx: viewport.heightPx,
+    dpr: viewport.dpr,
     leftPx: viewport.leftPx,
     topPx: viewport.topPx,
-    key: [viewport.pxPerTick, viewport.pxPerSecond, settings.palette, ...Object.values(layers)].join(),
-    columns: columnsOf(viewport, history),
-    rows: rowsOf(viewport, source ? Math.round(1 / source.tick.points) : 4),
+    key: lookKey(viewport, settings),
+    columns,
+    fresh: strips.fresh,
+    rows: strips.rowsFor(viewport, source ? Math.round(1 / source.tick.points) : 4),
     opacity: layers,
     warm: COLOURS[settings.palette].warm,
   };
 }
+
+/** Everything that decides how the field and its lines look; made anew only when it changed. */
+function lookKey({ pxPerTick, pxPerSecond }: Snapshot['viewport'], settings: Snapshot['settings']): string {
+  if (pxPerTick !== look.pxPerTick || pxPerSecond !== look.pxPerSecond || settings !== look.settings) {
+    const key = [pxPerTick, pxPerSecond, settings.palette, ...Object.values(settings.layers)].join();
+    look = { pxPerTick, pxPerSecond, settings, key };
+  }
+  return look.key;
+}
+let look: { readonly pxPerTick: number; readonly pxPerSecond: number; readonly settings: Snapshot['settings'] | null; readonly key: string } = {
+  pxPerTick: Number.NaN, pxPerSecond: Number.NaN, settings: null, key: '',
+};
 
 function addCanvas(host: HTMLElement, name: string): HTMLCanvasElement {
   const canvas = document.createElement('canvas');

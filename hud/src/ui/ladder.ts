@@ -1,21 +1,31 @@
 /** The ladder at the head: lots now, change over 5 s, pulled and added over 30 s, traded today. Numbers from `wall`. */
 import { BOOK_VALID } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
-import { CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor } from '../model/ladder';
+import { CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor, type LadderRungs } from '../model/ladder';
 import { volumeBetween } from '../model/profile';
-import { priceKey, Sketch } from './canvas';
-import { feedsOf } from './feeds';
+import type { ViewportView } from '../model/viewport';
+import { LadderPixels, type LadderLook } from '../render/ladder_pixels';
+import { priceKey, Sketch, type Sheet } from './canvas';
+import { Made } from './dom';
+import { feedsOf, type Feeds } from './feeds';
+import { makeGlyphSet, rgbOf } from './glyph_set';
 import type { Panel, PanelContext } from './panel';
 import { lotsText, priceText, shortLotsText, signedText, windowText } from './text';
 
-/** Right edge of each column as a share of the width, and its head. */
+type Rgb = readonly [number, number, number];
+
+/** Colours of the numbers. */
+const INKS = ['bid-text', 'ask-text', 'text', 'dim', 'warn'] as const;
+const FONT_SHARE = 0.92;
+
+/** Right edge of each column as a share of the width, its head, its colour, and how its numbers are written. */
 const COLUMNS = [
-  { key: 'bid', right: 0.165, head: 'bid' },
-  { key: 'ask', right: 0.33, head: 'ask' },
-  { key: 'change', right: 0.5, head: `Δ${CHANGE_SECONDS}s` },
-  { key: 'pulled', right: 0.665, head: 'pull' },
-  { key: 'added', right: 0.83, head: 'add' },
-  { key: 'traded', right: 0.985, head: 'day' },
+  { right: 0.165, head: 'bid', ink: 'bid-text', text: shortLotsText },
+  { right: 0.33, head: 'ask', ink: 'ask-text', text: shortLotsText },
+  { right: 0.5, head: `Δ${CHANGE_SECONDS}s`, ink: 'text', text: (qty: number) => signedText(qty, shortLotsText) },
+  { right: 0.665, head: 'pull', ink: 'dim', text: shortLotsText },
+  { right: 0.83, head: 'add', ink: 'dim', text: shortLotsText },
+  { right: 0.985, head: 'day', ink: 'dim', text: shortLotsText },
 ] as const;
 
 /** Numbers arrive a moment after their second; only when they are further behind is that worth a word. */
@@ -43,61 +53,12 @@ export const ladder: Panel = {
     const slot = history.slotOf(Number.isNaN(at) ? history.head : at);
     const spot = slot >= 0 ? history.spot[slot]! : Number.NaN;
     const bookValid = slot >= 0 && (history.flags[slot]! & BOOK_VALID) !== 0;
-    const sheet = sketch.begin(source, at, late, bookValid, feeds.walls.version, spot, feeds.profile, ...priceKey(viewport));
+    const sheet = sketch.resume(source, at, late, bookValid, feeds.walls.version, spot, feeds.profile, ...priceKey(viewport));
     if (sheet === null) return;
-    const { g, width, height } = sheet;
     const size = sketch.size;
-    const fontShare = 0.92;
     const pxPerTick = viewport.pxPerTick / viewport.dpr;
     const group = groupTicksFor(pxPerTick, size * 0.93, Math.round(1 / source.tick.points));
-    const headHeight = size * 1.5;
     const rows = feeds.walls.rungs(at, viewport.bottomTicks, viewport.topTicks, group);
-    const rung = group * pxPerTick;
-    g.textAlign = 'right';
-    if (rows !== null) {
-      const largest = rows.rungs.reduce((most, row) => Math.max(most, row.bidQty, row.askQty), 1);
-      g.font = sketch.font(fontShare);
-      for (const row of rows.rungs) {
-        const y = viewport.yOfTicks(row.lowTicks + (group - 1) / 2);
-        if (y < headHeight + rung / 2 - 2 || y > height - headHeight - rung / 2 + 2) continue;
-        const hasSpot = spot >= row.lowTicks && spot < row.lowTicks + group;
-        if (hasSpot) {
-          g.fillStyle = sketch.colour('raised');
-          g.fillRect(0, y - rung / 2, width, rung);
-        }
-        for (const [qty, colour, left] of [[row.bidQty, 'bid', 0], [row.askQty, 'ask', 0.17]] as const) {
-          if (qty === 0) continue;
-          g.globalAlpha = 0.28;
-          g.fillStyle = sketch.colour(colour);
-          g.fillRect(left * width, y - rung / 2 + 0.5, 0.16 * width * (qty / largest), Math.max(1, rung - 1));
-          g.globalAlpha = 1;
-        }
-        const cell = (column: number, text: string, colour: string): void => {
-          g.fillStyle = sketch.colour(colour);
-          g.fillText(text, COLUMNS[column]!.right * width, y + 0.5);
-        };
-        if (row.bidQty > 0) cell(0, shortLotsText(row.bidQty), 'bid-text');
-        if (row.askQty > 0) cell(1, shortLotsText(row.askQty), 'ask-text');
-        if (row.changeQty !== 0 && !Number.isNaN(row.changeQty)) {
-          cell(2, signedText(row.changeQty, shortLotsText), row.changeQty > 0 ? 'text' : 'warn');
-        }
-        if (row.pulledQty > 0) cell(3, shortLotsText(row.pulledQty), 'dim');
-        if (row.addedQty > 0) cell(4, shortLotsText(row.addedQty), 'dim');
-        if (feeds.profile !== null) {
-          const traded = volumeBetween(feeds.profile.volume, row.lowTicks, row.lowTicks + group);
-          if (traded > 0) cell(5, shortLotsText(traded), 'dim');
-        }
-      }
-      const best = rows.rungs.find((row) => spot >= row.lowTicks && spot < row.lowTicks + group);
-      sketch.describe(best === undefined ? 'Ladder' : `Ladder at ${windowText(at)}, one second data. At ${priceText(best.lowTicks, source.tick)}`
-        + `: ${lotsText(best.bidQty)} lots bid, ${lotsText(best.askQty)} offered, ${lotsText(best.pulledQty)} pulled and`
-        + ` ${lotsText(best.addedQty)} added in ${rows.flowSeconds} seconds`);
-    }
-    g.fillStyle = sketch.colour('panel');
-    g.fillRect(0, 0, width, headHeight);
-    g.fillStyle = sketch.colour('dim');
-    g.font = sketch.font(0.86);
-    for (const column of COLUMNS) g.fillText(column.head, column.right * width, headHeight / 2);
     const notes = rows === null ? 'waiting for numbers' : [
       '1 s',
       group > 1 ? `${group} ticks a row` : '',
@@ -105,8 +66,113 @@ export const ladder: Panel = {
       late ? `of ${windowText(at)}` : '',
       bookValid ? '' : 'book invalid',
     ].filter((note) => note !== '').join(' · ');
-    g.textAlign = 'left';
-    g.fillStyle = sketch.colour('dim');
-    g.fillText(notes, 4, height - headHeight / 2);
+    // another place of the rows, or other notes, is another sheet; else only cells whose numbers differ are drawn
+    const isFresh = !placed.isFrom(sketch.size, rows?.rungs[0]?.lowTicks, rows?.rungs.length, group, notes, sheet.width, ...priceKey(viewport)) || sheet.isBare;
+    if (isFresh) drawFrame(sheet, notes);
+    if (rows === null) return;
+    if (isFresh) {
+      begin(sheet, viewport, rows);
+      tradedOf = null;
+    }
+    if (tradedOf !== feeds.profile) {
+      tradedOf = feeds.profile;
+      const { profile } = feeds;
+      traded = Float64Array.from(rows.rungs, ({ lowTicks }) => (profile === null ? 0 : volumeBetween(profile.volume, lowTicks, lowTicks + group)));
+    }
+    drawRungs(sheet, viewport, rows, spot);
+    sketch.describe(() => {
+      const best = rows.rungs.find((row) => spot >= row.lowTicks && spot < row.lowTicks + group);
+      return best === undefined ? 'Ladder' : `Ladder at ${windowText(at)}, one second data. At ${priceText(best.lowTicks, source.tick)}`
+        + `: ${lotsText(best.bidQty)} lots bid, ${lotsText(best.askQty)} offered, ${lotsText(best.pulledQty)} pulled and`
+        + ` ${lotsText(best.addedQty)} added in ${rows.flowSeconds} seconds`;
+    });
   },
 };
+
+const placed = new Made();
+const pixels = new LadderPixels();
+let image: ImageData | null = null;
+let look: LadderLook | null = null;
+const lookMade = new Made();
+/** Per rung and column the number, and the width of its bar in device pixels. */
+let cells = new Float64Array(0);
+let bars = new Int32Array(0);
+/** Lots traded today per rung, and the profile they are of. */
+let traded = new Float64Array(0);
+let tradedOf: Feeds['profile'] = null;
+
+/** Heads and notes on an empty sheet. */
+function drawFrame({ g, width, height }: Sheet, notes: string): void {
+  const headHeight = sketch.size * 1.5;
+  g.clearRect(0, 0, width, height);
+  g.fillStyle = sketch.colour('panel');
+  g.fillRect(0, 0, width, headHeight);
+  g.fillStyle = sketch.colour('dim');
+  sketch.useFont(0.86);
+  g.textAlign = 'right';
+  for (const column of COLUMNS) g.fillText(column.head, column.right * width, headHeight / 2);
+  g.textAlign = 'left';
+  g.fillText(notes, 4, height - headHeight / 2);
+  g.textAlign = 'right';
+}
+
+/** Shapes and colours of the numbers, made when the type or the palette is another. */
+function lookOf(dpr: number): LadderLook {
+  const colours = ['panel', 'raised', 'bid', 'ask'].map((name) => sketch.colour(name));
+  const inks = INKS.map((name) => sketch.colour(name));
+  const font = sketch.font(FONT_SHARE);
+  if (look !== null && lookMade.isFrom(font, dpr, ...colours, ...inks)) return look;
+  lookMade.isFrom(font, dpr, ...colours, ...inks);
+  const [ground, raised, bid, ask] = rgbOf(colours) as [Rgb, Rgb, Rgb, Rgb];
+  look = { glyphs: makeGlyphSet(font, sketch.size * FONT_SHARE, dpr, inks), ground, raised, bars: [bid, ask], barOpacity: 0.28 };
+  return look;
+}
+
+/** Place the rungs on an empty picture. */
+function begin({ g, width, height }: Sheet, viewport: ViewportView, { rungs, groupTicks }: LadderRungs): void {
+  const { dpr } = viewport;
+  const [widthPx, heightPx] = [g.canvas.width, g.canvas.height];
+  const headHeight = sketch.size * 1.5;
+  const rungHeight = groupTicks * viewport.pxPerTick / dpr;
+  const top = new Int32Array(rungs.length);
+  const bottom = new Int32Array(rungs.length);
+  const middle = new Int32Array(rungs.length);
+  rungs.forEach(({ lowTicks }, i) => {
+    const y = viewport.yOfTicks(lowTicks + (groupTicks - 1) / 2);
+    if (y < headHeight + rungHeight / 2 - 2 || y > height - headHeight - rungHeight / 2 + 2) return;
+    top[i] = Math.max(Math.ceil(headHeight * dpr), Math.round((y - rungHeight / 2) * dpr));
+    bottom[i] = Math.min(heightPx, Math.round((y + rungHeight / 2) * dpr));
+    middle[i] = Math.round((y + 0.5) * dpr);
+  });
+  // a pixel behind the numbers, whose last digit may stand a little over its edge
+  const edges = [0, ...COLUMNS.map(({ right }, k) => (k === COLUMNS.length - 1 ? widthPx : Math.round(right * width * dpr) + 1))];
+  const columns = COLUMNS.map(({ right, ink, text }, k) => ({
+    x0: edges[k]!, x1: edges[k + 1]!, rightPx: right * width * dpr, ink: INKS.indexOf(ink), inkBelow: INKS.indexOf('warn'), text,
+  }));
+  image = g.createImageData(widthPx, heightPx);
+  pixels.begin(image.data, widthPx, heightPx, lookOf(dpr), { columns, top, bottom, middle });
+  cells = new Float64Array(rungs.length * COLUMNS.length);
+  bars = new Int32Array(cells.length);
+}
+
+/** Cells whose number, bar or ground differs from what is drawn. */
+function drawRungs({ g, width }: Sheet, { dpr }: ViewportView, { rungs, groupTicks }: LadderRungs, spot: number): void {
+  let largest = 1;
+  for (const { bidQty, askQty } of rungs) largest = Math.max(largest, bidQty, askQty);
+  const longestPx = 0.16 * width * dpr;
+  let spotRung = -1;
+  for (let i = 0, at = 0; i < rungs.length; i++, at += COLUMNS.length) {
+    const { lowTicks, bidQty, askQty, changeQty, pulledQty, addedQty } = rungs[i]!;
+    if (spot >= lowTicks && spot < lowTicks + groupTicks) spotRung = i;
+    cells[at] = bidQty;
+    cells[at + 1] = askQty;
+    cells[at + 2] = Number.isNaN(changeQty) ? 0 : changeQty;
+    cells[at + 3] = pulledQty;
+    cells[at + 4] = addedQty;
+    cells[at + 5] = traded[i]!;
+    bars[at] = bidQty > 0 ? Math.max(1, Math.round(longestPx * bidQty / largest)) : 0;
+    bars[at + 1] = askQty > 0 ? Math.max(1, Math.round(longestPx * askQty / largest)) : 0;
+  }
+  const { top, bottom } = pixels.show(cells, bars, spotRung);
+  if (top < bottom) g.putImageData(image!, 0, 0, 0, top, g.canvas.width, bottom - top);
+}

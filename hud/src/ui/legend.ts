@@ -2,6 +2,7 @@
 import { InvalidateLevel } from '../model/invalidate';
 import { LAYER_TITLES, LAYERS, PALETTES, type Layer, type Palette } from '../model/settings';
 import { badgeStates } from './badges';
+import { showPalette } from './canvas';
 import { deskOf } from './desk';
 import { element as el, setText } from './dom';
 import { feedsOf } from './feeds';
@@ -109,7 +110,7 @@ export const legend: Panel = {
     if (level < InvalidateLevel.Light) return;
     const { snapshot } = page.store;
     // the stylesheet's colours follow; this panel draws before those that read them
-    document.documentElement.dataset['palette'] = snapshot.settings.palette;
+    showPalette(snapshot.settings.palette);
     if (!deskOf(page).isOpen('legend')) return;
     const { settings } = snapshot;
     for (const layer of LAYERS) {

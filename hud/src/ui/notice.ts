@@ -1,11 +1,12 @@
 /** Sentences over the picture: loading, what failed and its cure, what the connection missed, the last alert. */
 import { InvalidateLevel } from '../model/invalidate';
-import { element as el, setText } from './dom';
+import { element as el, Made, setText } from './dom';
 import type { Panel, PanelContext } from './panel';
 
 /** A notice that reports something past goes by itself. */
 const NOTICE_MS = 9000;
 
+const made = new Made();
 let page: PanelContext;
 let loading: HTMLElement;
 let error: HTMLElement;
@@ -30,6 +31,7 @@ export const noticePanel: Panel = {
   draw(level) {
     if (level < InvalidateLevel.Light) return;
     const { stage, error: text, connection } = page.store.snapshot;
+    if (made.isFrom(stage, text, connection.notice)) return;
     loading.hidden = stage !== 'loading' || text !== null;
     error.hidden = text === null;
     if (text !== null) setText(errorText, text);

@@ -16,7 +16,11 @@ import { readout } from './readout';
 import { scores } from './scores';
 import { timeAxis } from './time_axis';
 
-/** `legend` first, because it sets the palette of the stylesheet; `readout` last, because it saves the finished frame. */
-export const PANELS: readonly Panel[] = [
-  legend, ladder, priceAxis, timeAxis, profile, gamma, flow, delta, scores, explain, crosshair, alerts, badges, noticePanel, help, readout,
-];
+/**
+ * Drawn before those that write text into the page: a canvas that sets a text after the page was changed makes the
+ * browser work out all styles at once. `legend` first, because it sets the palette of the stylesheet.
+ */
+export const CANVAS_PANELS: readonly Panel[] = [legend, ladder, priceAxis, timeAxis, profile, gamma, flow, delta];
+
+/** `crosshair` before those that show its second; `readout` last, because it saves the finished frame. */
+export const TEXT_PANELS: readonly Panel[] = [crosshair, scores, explain, alerts, badges, noticePanel, help, readout];

@@ -1,5 +1,6 @@
 /** Save the picture: what the canvases show, with the words that keep it honest burnt in. */
 import type { Snapshot } from '../model/snapshot';
+import { shownPart } from '../render/strip';
 import { newYorkDate, newYorkTime } from '../units/time';
 
 /** Canvases of the picture, in the order they lie on each other. */
@@ -34,7 +35,8 @@ export function composePicture(snapshot: Snapshot, background: string, ink: stri
   parts.forEach((part, i) => {
     const box = boxes[i]!;
     for (const layer of part.querySelectorAll('canvas')) {
-      if (layer.width > 0 && layer.height > 0) g.drawImage(layer, box.left - whole.left, box.top - top + caption, box.width, box.height);
+      const { x, width } = shownPart(layer);
+      if (width > 0 && layer.height > 0) g.drawImage(layer, x, 0, width, layer.height, box.left - whole.left, box.top - top + caption, box.width, box.height);
     }
   });
   g.fillStyle = ink;

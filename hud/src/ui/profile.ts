@@ -47,15 +47,15 @@ export const profile: Panel = {
       const y = viewport.yOfTicks(volume.pointOfControl);
       g.fillStyle = sketch.colour('bright');
       g.fillRect(0, Math.round(y), width, 1);
-      g.font = sketch.font(0.86);
+      sketch.useFont(0.86);
       g.textAlign = 'right';
       if (y > headHeight && y < height) g.fillText('POC', width - 2, y - size * 0.6);
-      sketch.describe(`Volume profile, ${lotsText(volume.totalQty)} lots, point of control ${priceText(volume.pointOfControl, source.tick)} with ${lotsText(volume.peakQty)}`);
+      sketch.describe(() => `Volume profile, ${lotsText(volume.totalQty)} lots, point of control ${priceText(volume.pointOfControl, source.tick)} with ${lotsText(volume.peakQty)}`);
     }
     g.fillStyle = sketch.colour('panel');
     g.fillRect(0, 0, width, headHeight);
     g.fillStyle = sketch.colour('dim');
-    g.font = sketch.font(0.86);
+    sketch.useFont(0.86);
     g.textAlign = 'left';
     g.fillText(volume === null ? 'volume' : `vol ${shortLotsText(volume.totalQty)}`, 3, headHeight / 2);
   },

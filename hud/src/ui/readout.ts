@@ -3,13 +3,14 @@ import { InvalidateLevel } from '../model/invalidate';
 import { rowAt } from '../model/ladder';
 import { followBookmark } from './bookmarks';
 import { deskOf, type DrawerId } from './desk';
-import { element as el, setText } from './dom';
+import { element as el, Made, setAttribute, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Command } from './keymap';
 import type { Panel, PanelContext } from './panel';
 import { composePicture, savePicture } from './picture';
 import { lotsText, priceText } from './text';
 
+const made = new Made();
 let page: PanelContext;
 let parts: Readonly<Record<'spot' | 'bid' | 'ask' | 'spread', HTMLElement>>;
 const drawerButtons = new Map<DrawerId, HTMLElement>();
@@ -45,7 +46,7 @@ export const readout: Panel = {
     for (const { command, text, title, drawer } of BUTTONS) {
       const button = el('button', { type: 'button', title, 'aria-label': title, id: `button-${command}`, onclick: () => deskOf(page).run(command) }, text);
       if (drawer !== undefined) {
-        button.setAttribute('aria-expanded', 'false');
+        setAttribute(button, 'aria-expanded', 'false');
         button.setAttribute('aria-controls', `panel-${drawer}`);
         drawerButtons.set(drawer, button);
       }
@@ -62,11 +63,12 @@ export const readout: Panel = {
       const style = getComputedStyle(parts.spot);
       savePicture(composePicture(page.store.snapshot, style.getPropertyValue('--bg'), style.color, `12px ${style.fontFamily}`), page.store.snapshot);
     }
-    for (const [drawer, button] of drawerButtons) button.setAttribute('aria-expanded', String(desk.isOpen(drawer)));
+    for (const [drawer, button] of drawerButtons) setAttribute(button, 'aria-expanded', String(desk.isOpen(drawer)));
     const { history, source } = page.store.snapshot;
     const slot = history.slotOf(history.head);
     if (source === null || slot < 0) return;
     const [bid, ask] = [history.bestBid[slot]!, history.bestAsk[slot]!];
+    if (made.isFrom(source, history.spot[slot], bid, ask, history.version, feedsOf(page).walls.version)) return;
     // the newest second whose numbers are here: at most a moment behind
     const { walls } = feedsOf(page);
     const wall = walls.get(walls.newest(history.head));

@@ -6,7 +6,8 @@ import { BANDS, DIRECTIONS, type Band, type Direction } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import { DEAD_ZONE, FULL_DEVIATION, MEDIAN_MIN_WINDOWS, ScoreReader, SMOOTHING_SECONDS, verdict, type Reading } from '../model/scores';
 import { BAND_TICKS } from './bands';
-import { element as el, Made, setClass, setText } from './dom';
+import { describe } from './canvas';
+import { element as el, Made, setClass, setHidden, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { scoreText, signedText } from './text';
@@ -29,6 +30,11 @@ interface Bar {
   readonly ghost: HTMLElement;
   readonly empty: HTMLElement;
   readonly value: HTMLElement;
+  /** What is shown: in words, and as shares of the cell. */
+  words: () => string;
+  left: number;
+  wide: number;
+  ghostLeft: number;
 }
 
 let page: PanelContext;
@@ -43,7 +49,13 @@ const made = new Made();
 const shareOf = (deviation: number): number => Math.max(-1, Math.min(1, deviation / FULL_DEVIATION));
 
 /** Place on the tug's line, -1 .. 1; the marker's radius stays inside. */
-const place = (share: number): string => `calc(50% + ${share} * (50% - 8px))`;
+function setPlace(mark: HTMLElement, share: number): void {
+  const place = inSteps(share);
+  if (places.get(mark) === place) return;
+  places.set(mark, place);
+  mark.style.left = `calc(50% + ${place} * (50% - 8px))`;
+}
+const places = new Map<HTMLElement, number>();
 
 function makeBar(direction: Direction, row: RowKey): Bar {
   const fill = el('i', { class: 'fill' });
@@ -51,26 +63,34 @@ function makeBar(direction: Direction, row: RowKey): Bar {
   const empty = el('span', { class: 'empty', hidden: true }, 'EMPTY');
   const cell = el('div', { class: `bar ${direction}` }, el('i', { class: 'zero' }), fill, ghost, empty);
   const value = el('output', { class: `value ${direction}`, id: `score-${direction}-${row}` });
-  return { cell, fill, ghost, empty, value };
+  const bar: Bar = { cell, fill, ghost, empty, value, words: () => '', left: Number.NaN, wide: Number.NaN, ghostLeft: Number.NaN };
+  // the bar says in words what it shows to whoever points at it; nobody else reads a title
+  cell.addEventListener('pointerenter', () => { cell.title = bar.words(); });
+  return bar;
 }
+
+/** Share of a bar in steps that are finer than a pixel of it. */
+const inSteps = (share: number): number => Math.round(share * 1000) / 1000;
 
 function drawBar(bar: Bar, name: string, direction: Direction, reading: Reading, isEmpty: boolean): void {
   // outward is easier: to the right above, to the left below
   const sign = direction === 'above' ? 1 : -1;
   const share = isEmpty || Number.isNaN(reading.deviation) ? 0 : shareOf(reading.deviation) * sign;
   const raw = reading.raw - reading.median;
-  bar.fill.style.left = `${50 + Math.min(0, share) * 50}%`;
-  bar.fill.style.width = `${Math.abs(share) * 50}%`;
+  const left = inSteps(0.5 + Math.min(0, share) / 2);
+  const wide = inSteps(Math.abs(share) / 2);
+  if (left !== bar.left) bar.fill.style.left = `${(bar.left = left) * 100}%`;
+  if (wide !== bar.wide) bar.fill.style.width = `${(bar.wide = wide) * 100}%`;
   setClass(bar.fill, 'easier', reading.deviation > 0);
-  bar.ghost.hidden = isEmpty || Number.isNaN(raw);
-  if (!bar.ghost.hidden) bar.ghost.style.left = `${50 + shareOf(raw) * sign * 50}%`;
-  bar.empty.hidden = !isEmpty;
+  const isGhost = !isEmpty && !Number.isNaN(raw);
+  setHidden(bar.ghost, !isGhost);
+  const ghostLeft = isGhost ? inSteps(0.5 + shareOf(raw) * sign / 2) : bar.ghostLeft;
+  if (ghostLeft !== bar.ghostLeft) bar.ghost.style.left = `${(bar.ghostLeft = ghostLeft) * 100}%`;
+  setHidden(bar.empty, !isEmpty);
   setText(bar.value, isEmpty ? '–' : scoreText(reading.mean));
-  const words = isEmpty ? 'EMPTY, no level holds depth' : `${scoreText(reading.mean)} smoothed, ${scoreText(reading.raw)} this second, median ${scoreText(reading.median)}`;
-  if (bar.cell.title !== words) {
-    bar.cell.title = words;
-    bar.value.setAttribute('aria-label', `${name} ${direction}: ${words}`);
-  }
+  bar.words = () => (isEmpty ? 'EMPTY, no level holds depth'
+    : `${scoreText(reading.mean)} smoothed, ${scoreText(reading.raw)} this second, median ${scoreText(reading.median)}`);
+  describe(bar.value, () => `${name} ${direction}: ${bar.words()}`);
 }
 
 export const scores: Panel = {
@@ -114,13 +134,15 @@ export const scores: Panel = {
 
     const { tug: pull } = readings;
     const share = Number.isNaN(pull.deviation) ? 0 : shareOf(pull.deviation);
-    tug.marker.style.left = place(share);
-    tug.marker.hidden = Number.isNaN(pull.deviation);
-    tug.ghost.hidden = Number.isNaN(pull.raw - pull.median);
-    if (!tug.ghost.hidden) tug.ghost.style.left = place(shareOf(pull.raw - pull.median));
+    setPlace(tug.marker, share);
+    setHidden(tug.marker, Number.isNaN(pull.deviation));
+    const hasGhost = !Number.isNaN(pull.raw - pull.median);
+    setHidden(tug.ghost, !hasGhost);
+    if (hasGhost) setPlace(tug.ghost, shareOf(pull.raw - pull.median));
     setText(tug.words, readings.stale === null && !Number.isNaN(pull.deviation) ? verdict(pull.deviation) : 'ease of up against down');
-    setText(tug.text, signedText(pull.mean, scoreText));
-    tug.text.setAttribute('aria-label', `Ease above less ease below ${signedText(pull.mean, scoreText)} smoothed, ${signedText(pull.raw, scoreText)} this second`);
+    const mean = signedText(pull.mean, scoreText);
+    setText(tug.text, mean);
+    describe(tug.text, () => `Ease above less ease below ${mean} smoothed, ${signedText(pull.raw, scoreText)} this second`);
 
     for (const direction of DIRECTIONS) {
       drawBar(bars.get(`${direction} spot`)!, 'Score', direction, readings[direction], false);

@@ -8,7 +8,9 @@ const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
 /** Lots with thousands separators. */
 export function lotsText(qty: number): string {
-  return Number.isNaN(qty) ? NONE : grouped.format(qty);
+  if (Number.isNaN(qty)) return NONE;
+  // most numbers of lots are small, and the locale's formatter is slow
+  return Number.isInteger(qty) && qty > -1000 && qty < 1000 && !Object.is(qty, -0) ? String(qty) : grouped.format(qty);
 }
 
 /** Lots in at most four characters: 812, 1.2k, 12k. */

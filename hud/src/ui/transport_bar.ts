@@ -2,7 +2,7 @@
 import { InvalidateLevel } from '../model/invalidate';
 import type { Snapshot } from '../model/snapshot';
 import { atNewYork, newYorkDate, newYorkTime, type WindowNo } from '../units/time';
-import { element, icon, setClass, setText } from './dom';
+import { element, icon, Made, setClass, setText } from './dom';
 import type { Panel, PanelContext } from './panel';
 
 const ICONS = {
@@ -59,6 +59,8 @@ export class TransportBar implements Panel {
   private spans: HTMLButtonElement[] = [];
   private follow!: HTMLButtonElement;
   private shown: 'play' | 'pause' | null = null;
+  private shownSpeed: number | 'max' | null = null;
+  private readonly made = new Made();
 
   mount(host: HTMLElement, context: PanelContext): void {
     this.context = context;
@@ -76,6 +78,7 @@ export class TransportBar implements Panel {
     }
     this.speed.addEventListener('change', () => {
       const { value } = this.speed;
+      this.shownSpeed = null; // what the person chose stands there, whatever the service makes of it
       actions.setSpeed(value === 'max' ? 'max' : Number(value));
       this.speed.blur();
     });
@@ -137,7 +140,8 @@ export class TransportBar implements Panel {
   draw(level: InvalidateLevel): void {
     if (level < InvalidateLevel.Light) return;
     const state = this.context.store.snapshot;
-    const { transport, viewport } = state;
+    const { transport, viewport, settings, source, history } = state;
+    if (this.made.isFrom(transport, viewport, settings, source, history.head)) return;
     const running = transport.playing && !transport.ended;
     const wanted = running ? 'pause' : 'play';
     if (wanted !== this.shown) {
@@ -153,8 +157,9 @@ export class TransportBar implements Panel {
   }
 
   private showSpeed(speed: number | 'max'): void {
+    if (speed === this.shownSpeed) return;
+    this.shownSpeed = speed;
     const value = String(speed);
-    if (this.speed.value === value) return;
     if (![...this.speed.options].some((option) => option.value === value)) {
       this.speed.append(element('option', { value }, `${value}×`));
     }

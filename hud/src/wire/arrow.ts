@@ -22,6 +22,11 @@ export class ArrowTable implements SurfaceTable {
     this.metadata = (this.table.schema.metadata ?? new Map()) as StreamMetadata;
   }
 
+  /** Names and types in the order of the batch, as the decoder gives them. */
+  get fields(): readonly unknown[] {
+    return this.table.schema.fields;
+  }
+
   has(name: string): boolean {
     return this.names.includes(name);
   }

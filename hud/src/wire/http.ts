@@ -17,6 +17,8 @@ export interface CatalogDay {
   readonly lastWindow: WindowNo;
   readonly warnings: readonly string[];
   readonly counters: Readonly<Record<string, number>>;
+  /** Surfaces that the lake has for this day. */
+  readonly surfaces: readonly string[];
 }
 
 export interface Catalog {
@@ -130,6 +132,7 @@ function catalogDay(day: Json): CatalogDay {
     lastWindow: place('last_window'),
     warnings: (day.warnings as string[] | undefined) ?? [],
     counters: (day.counters as Record<string, number> | undefined) ?? {},
+    surfaces: Object.entries((day.surfaces as Record<string, Json> | undefined) ?? {}).flatMap(([name, told]) => (told.available === true ? [name] : [])),
   };
 }
 

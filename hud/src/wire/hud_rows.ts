@@ -1,21 +1,24 @@
 /** Rows of the hud surface, from the bootstrap or from a live message, to windows of the history. */
-import { SCORES, type ScoreName, type WindowBlock, type WindowRow } from '../model/history';
+import { SCORES, type WindowBlock, type WindowRow } from '../model/history';
 import type { PlaneName } from '../model/planes';
 import { NO_TICKS, ticksOf, type Tick, type Ticks } from '../units/price';
-import { windowOf, type WindowNo } from '../units/time';
-import type { ArrowTable } from './arrow';
+import { windowOf } from '../units/time';
+import type { SurfaceTable } from './api';
+import type { LiveTable } from './live';
 import { BAND_COMPONENTS, HUD_ROWS, PLANES, SURFACE_COLUMNS } from './schema.gen';
+
+/** Planes are read without a copy. */
+export interface HudTable extends SurfaceTable {
+  /** FixedSizeBinary: the bytes of all rows, one after the other. */
+  allBytes(name: string): { readonly bytes: Uint8Array; readonly width: number };
+}
 
 /**
  * The windows of a table in columns, oldest first. Planes are views of the message, not copies.
  * @throws RangeError when a column of gold.hud.hud_surface_1s is missing or a plane has another width.
  */
-export function windowBlock(table: ArrowTable, tick: Tick): WindowBlock {
-  const missing = Object.keys(SURFACE_COLUMNS.hud).filter((name) => !table.has(name));
-  if (missing.length > 0) {
-    throw new RangeError(`the service sends a hud surface without ${missing.join(', ')}: page and service are of `
-      + 'different versions; reload the page');
-  }
+export function windowBlock(table: HudTable, tick: Tick): WindowBlock {
+  requireColumns(table);
   const perName = <Name extends string, T>(names: readonly Name[], read: (name: Name) => T): Record<Name, T> => (
     Object.fromEntries(names.map((name) => [name, read(name)])) as Record<Name, T>
   );
@@ -37,26 +40,47 @@ export function windowBlock(table: ArrowTable, tick: Tick): WindowBlock {
   };
 }
 
-/** The windows of a table one by one, oldest first; throws as `windowBlock`. */
-export function windowRows(table: ArrowTable, tick: Tick): WindowRow[] {
-  const block = windowBlock(table, tick);
-  return Array.from(block.windows, (window, i) => ({
-    window: window as WindowNo,
-    bookValid: block.bookValid[i] === 1,
-    windowValid: block.windowValid[i] === 1,
-    phase: block.phase[i]!,
-    spot: block.spot[i] as Ticks,
-    bestBid: block.bestBid[i] as Ticks,
-    bestAsk: block.bestAsk[i] as Ticks,
-    mid: block.mid[i] as Ticks,
-    buyQty: block.buyQty[i]!,
-    sellQty: block.sellQty[i]!,
-    scores: Object.fromEntries(SCORES.map((name) => [name, block.scores[name][i]!])) as Record<ScoreName, number>,
-    bands: BAND_COMPONENTS.map((name) => block.bands[name][i]!),
-    planes: Object.fromEntries(PLANES.map((name) => [
-      name, block.planes[name].subarray(i * HUD_ROWS, (i + 1) * HUD_ROWS),
-    ])) as Record<PlaneName, Uint8Array>,
+/**
+ * The windows of a live message, oldest first: no column of it is copied, planes are views of it.
+ * @throws RangeError as `windowBlock`
+ */
+export function liveRows(table: LiveTable, tick: Tick): WindowRow[] {
+  requireColumns(table);
+  const [ends, spot, bestBid, bestAsk] = ['window_end_ts_ns', 'spot_ref_price_int', 'best_bid_price_int', 'best_ask_price_int'].map((name) => table.bigints(name));
+  const [bookValid, windowValid] = [table.bools('book_valid'), table.bools('window_valid')];
+  const [mid, phase, buyQty, sellQty] = ['mid_price', 'phase', 'buy_qty', 'sell_qty'].map((name) => table.view(name));
+  const scores = SCORES.map((name) => table.view(name));
+  const bands = BAND_COMPONENTS.map((name) => table.view(name));
+  const planes = PLANES.map((name) => plane(table, name));
+  return Array.from({ length: table.rows }, (_, i) => ({
+    window: windowOf(ends![i]!),
+    bookValid: bookValid[i] === 1,
+    windowValid: windowValid[i] === 1,
+    phase: phase![i] as number,
+    spot: ticksOf(spot![i]!, tick),
+    bestBid: ticksOf(bestBid![i]!, tick),
+    bestAsk: ticksOf(bestAsk![i]!, tick),
+    mid: midTicks(mid![i] as number, tick),
+    buyQty: buyQty![i] as number,
+    sellQty: sellQty![i] as number,
+    scores: named(SCORES, scores, (values) => values[i] as number),
+    bands: bands.map((values) => values[i] as number),
+    planes: named(PLANES, planes, (bytes) => bytes.subarray(i * HUD_ROWS, (i + 1) * HUD_ROWS)),
   }));
+}
+
+function named<Name extends string, From, To>(names: readonly Name[], values: readonly From[], read: (value: From) => To): Record<Name, To> {
+  const out = {} as Record<Name, To>;
+  for (let k = 0; k < names.length; k++) out[names[k]!] = read(values[k]!);
+  return out;
+}
+
+function requireColumns(table: SurfaceTable): void {
+  const missing = Object.keys(SURFACE_COLUMNS.hud).filter((name) => !table.has(name));
+  if (missing.length > 0) {
+    throw new RangeError(`the service sends a hud surface without ${missing.join(', ')}: page and service are of `
+      + 'different versions; reload the page');
+  }
 }
 
 /** Ticks of a price in points; 0 is "none". Rounded to half ticks, which is all a mid can have. */
@@ -64,7 +88,7 @@ export function midTicks(points: number, tick: Tick): Ticks {
   return points === 0 ? NO_TICKS : (Math.round((points / tick.points) * 2) / 2) as Ticks;
 }
 
-function plane(table: ArrowTable, name: PlaneName): Uint8Array {
+function plane(table: HudTable, name: PlaneName): Uint8Array {
   const { bytes, width } = table.allBytes(name);
   if (width !== HUD_ROWS) throw new RangeError(`plane ${name} has ${width} rows, expected ${HUD_ROWS}; reload the page`);
   return bytes;

@@ -37,6 +37,8 @@ export interface StreamPorts {
   /** setTimeout and clearTimeout. */
   after(ms: number, run: () => void): number;
   cancel(timer: number): void;
+  /** Milliseconds of a clock that never goes back. */
+  now(): number;
 }
 
 export const RETRY_MS = [250, 500, 1000, 2000, 4000, 5000] as const;
@@ -80,6 +82,14 @@ export class StreamClient {
     if (this.retry === null) return;
     this.clearTimers();
     this.tries = 0;
+    this.open();
+  }
+
+  /** Connect anew with the address of now, and go on after the window taken over last. Nothing is lost, nothing is said. */
+  reopen(): void {
+    if (!this.isOpen) return; // the next try takes the address of then
+    this.detach()?.close(1000);
+    this.clearTimers();
     this.open();
   }
 
@@ -160,9 +170,17 @@ export class StreamClient {
     this.retry = this.ports.after(wait, () => { this.retry = null; this.open(); });
   }
 
+  /** One timer for all messages: when it is due and something was heard meanwhile, it waits for the rest. */
   private heard(): void {
-    if (this.silence !== null) this.ports.cancel(this.silence);
-    this.silence = this.ports.after(SILENCE_MS, () => {
+    this.heardMs = this.ports.now();
+    if (this.silence === null) this.listen(SILENCE_MS);
+  }
+  private heardMs = 0;
+
+  private listen(ms: number): void {
+    this.silence = this.ports.after(ms, () => {
+      const left = this.heardMs + SILENCE_MS - this.ports.now();
+      if (left > 0) return this.listen(left);
       this.silence = null;
       const socket = this.detach();
       socket?.close();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor, rowAt, WallSeconds, type WallSecond } from '../../src/model/ladder';
+import { bandLevels, CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor, rowAt, WallSeconds, type WallSecond } from '../../src/model/ladder';
 import type { WindowNo } from '../../src/units/time';
 import { at } from './seconds';
 
@@ -70,6 +70,23 @@ describe('ladder', () => {
     expect(wall.missing(at(100))).toEqual({ after: at(95), to: at(100) });
     wall.keepFor(at(140));
     expect(wall.newest(at(200))).toBeNaN();
+  });
+
+  it('counts the levels with depth of each band, spot on both sides', () => {
+    let state = 5;
+    const random = (n: number): number => (state = (state * 48271) % 2147483647) % n;
+    for (let round = 0; round < 50; round++) {
+      const levels = (['ask', 'bid'] as const).flatMap((side) => Array.from({ length: 60 }, (_, k): Level => [side, 970 + k, random(3) === 0 ? 0 : random(9)])
+        .filter(() => random(4) > 0));
+      const found = bandLevels(second(at(0), levels), 1000);
+      for (const [side, direction, sign] of [['ask', 'above', 1], ['bid', 'below', -1]] as const) {
+        for (const [band, low, high] of [['at', 0, 2], ['near', 3, 5], ['mid', 6, 14], ['far', 15, 20]] as const) {
+          const there = levels.filter(([s, ticks, end]) => s === side && end > 0 && sign * (ticks - 1000) >= low && sign * (ticks - 1000) <= high);
+          expect(found[direction][band]).toBe(there.length);
+        }
+      }
+    }
+    expect(bandLevels(second(at(0), []), 1000).above.at).toBe(0);
   });
 
   it('finds a level by side and price', () => {

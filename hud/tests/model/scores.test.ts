@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import {
-  DEAD_ZONE, easeColumn, easeOf, MEDIAN_MIN_WINDOWS, readingAt, runningMedian, scoreColumn, ScoreReader, secondsSinceTrade, smoothed, SMOOTHING_SECONDS, staleReason, tugColumn, verdict, withDeadZone,
+  DEAD_ZONE, easeColumn, easeOf, MEDIAN_MIN_WINDOWS, readingAt, runningMedian, scoreColumn, ScoreReader, secondsSinceTrade, smoothed, SMOOTHING_SECONDS, staleReason, tugColumn, verdict, withDeadZone, type Column, type Reading,
 } from '../../src/model/scores';
+import { History } from '../../src/model/history';
+import { numbers, windowRow } from '../samples/rows';
 import { at, historyOf, type Second } from './seconds';
 
 const scored = (value: number, more: Second = {}): Second => ({ scores: { above_score: value }, ...more });
@@ -91,16 +93,37 @@ describe('what is read', () => {
     expect(reading.mean).toBeLessThan(0.2);
   });
 
-  it('gives the same readings from a reader that keeps medians for a few seconds', () => {
-    const history = historyOf(Array.from({ length: 100 }, (_, i) => scored((i % 10) / 20)));
+  it('gives the same readings from a reader that goes along, over gaps, invalid seconds, jumps and a full ring', () => {
+    const next = numbers(17);
+    const history = new History();
     const reader = new ScoreReader();
-    const first = reader.readingsAt(history, at(95));
-    const later = reader.readingsAt(history, at(99));
-    expect(later.above.median).toBe(first.above.median);
-    expect(later.above.mean).toBe(smoothed(history, scoreColumn(history, 'above_score'), at(99)));
-    // a step back takes its own medians
-    expect(reader.readingsAt(history, at(80)).above).toEqual(
-      readingAt(history, scoreColumn(history, 'above_score'), at(80)));
+    let now = 0;
+    const push = (): void => {
+      history.push(windowRow(at(now), 27_800, [], {
+        windowValid: next() > 0.1, bands: Array.from({ length: 24 }, () => next()),
+        scores: { above_score: next(), below_score: next(), vacuum_total_score: next(), above_touch_score: next(), below_touch_score: next() },
+      }));
+    };
+    const expectEqual = (): void => {
+      const found = reader.readingsAt(history, history.head);
+      const truth = (column: Column): Reading => readingAt(history, column, history.head);
+      expect(found.tug).toEqual(truth(tugColumn(history)));
+      expect(found.above).toEqual(truth(scoreColumn(history, 'above_score')));
+      expect(found.belowTouch).toEqual(truth(scoreColumn(history, 'below_touch_score')));
+      expect(found.bands.below.mid).toEqual(truth(easeColumn(history, 'below', 'mid')));
+      expect(found.bands.above.at).toEqual(truth(easeColumn(history, 'above', 'at')));
+    };
+    let medians = 0;
+    for (let step = 0; step < 2600; step++) {
+      now += next() < 0.02 ? Math.ceil(next() * 5) : 1;
+      if (next() < 0.002) now = Math.max(1, now - Math.floor(next() * 400));
+      push();
+      // not every second is drawn
+      if (step % 7 !== 0 && step > 100) continue;
+      expectEqual();
+      if (!Number.isNaN(reader.readingsAt(history, history.head).above.median)) medians++;
+    }
+    expect(medians).toBeGreaterThan(300);
   });
 });
 

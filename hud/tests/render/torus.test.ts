@@ -15,8 +15,8 @@ const LUT = buildLut('standard', { q05: 2, q95: 5 }, 0.5);
 
 function frameOf(view: Viewport, history: History): FieldFrame {
   return {
-    widthPx: view.widthPx, heightPx: view.heightPx, leftPx: view.leftPx, topPx: view.topPx,
-    key: `${view.pxPerTick} ${view.pxPerSecond}`, columns: columnsOf(view, history), rows: rowsOf(view, 4),
+    widthPx: view.widthPx, heightPx: view.heightPx, dpr: 1, leftPx: view.leftPx, topPx: view.topPx,
+    key: `${view.pxPerTick} ${view.pxPerSecond}`, columns: columnsOf(view, history), rows: rowsOf(view, 4), fresh: null,
     opacity: DEFAULT_SETTINGS.layers, warm: COLOURS.standard.warm,
   };
 }

@@ -50,7 +50,7 @@ export function hudBytes(rows: readonly WindowRow[], { without = [] as string[],
 }
 
 /** One live message, as an ArrayBuffer of its own. */
-export function hudMessage(row: WindowRow): ArrayBuffer {
-  const bytes = hudBytes([row], { metadata: { surface: 'hud', window_end_ts_ns: `${row.window}000000000` } });
+export function hudMessage(row: WindowRow, surface = 'hud'): ArrayBuffer {
+  const bytes = hudBytes([row], { metadata: { surface, window_end_ts_ns: `${row.window}000000000` } });
   return bytes.slice().buffer as ArrayBuffer;
 }

@@ -53,6 +53,8 @@ export class FakePorts implements StreamPorts {
     this.timers.delete(timer);
   };
 
+  now = (): number => this.nowMs;
+
   get last(): FakeSocket {
     return this.sockets.at(-1)!;
   }

@@ -127,6 +127,25 @@ describe('feeds', () => {
     expect(of('wall')[1]).toMatchObject({ from: at(100), window: at(101) });
   });
 
+  it('ask for nothing that the stream brings', async () => {
+    const { feeds, of, redraw } = page();
+    await follow(feeds, at(100));
+    await of('wall')[0]!.answer(wall([at(100), 'A', 1, 10]));
+    redraw.mockClear();
+    feeds.take('wall', wall([at(101), 'A', 1, 12], [at(101), 'B', -1, 7]));
+    expect(redraw, 'its picture follows and asks for the frame').not.toHaveBeenCalled();
+    expect([...feeds.walls.get(at(101))!.end]).toEqual([12, 7]);
+    await follow(feeds, at(101));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(of('wall')).toHaveLength(1);
+    // the wall's own rows say which bands are bare
+    expect(feeds.context).toMatchObject({ window: at(101), levelCount: { above: { at: 1, near: 0 }, below: { at: 1, mid: 0 } } });
+    expect(of('context').map((call) => call.window)).not.toContain(at(101));
+    // a question that was answered late takes nothing away from what came since
+    feeds.take('wall', wall([at(102), 'A', 1, 13]));
+    expect(feeds.walls.newest(at(110))).toBe(at(102));
+  });
+
   it('have one question out at a time, and then ask for the newest second wanted', async () => {
     const { feeds, of } = page();
     for (let i = 0; i < 5; i++) await follow(feeds, at(i));

@@ -38,6 +38,18 @@ describe('time', () => {
     expect(newYorkSecondOfDay(Date.UTC(2026, 0, 6, 5, 0) / 1000)).toBe(0);
   });
 
+  it('agrees with the calendar of the zone around every change of its offset and between', () => {
+    const clock = new Intl.DateTimeFormat('en-GB', { timeZone: 'America/New_York', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+    const date = new Intl.DateTimeFormat('en-CA', { timeZone: 'America/New_York' });
+    const changes = [Date.UTC(2026, 2, 8, 7), Date.UTC(2026, 10, 1, 6), Date.UTC(2025, 2, 9, 7), Date.UTC(2025, 10, 2, 6)].map((ms) => ms / 1000);
+    const seconds = changes.flatMap((change) => [-3601, -3600, -1, 0, 1, 1799, 3599, 3600, 5 * 3600 - 1].map((by) => change + by));
+    for (let k = 0; k < 400; k++) seconds.push(1_735_700_000 + k * 86_399 + k * k);
+    for (const second of seconds) {
+      expect(newYorkTime(second)).toBe(clock.format(second * 1000));
+      expect(newYorkDate(second)).toBe(date.format(second * 1000));
+    }
+  });
+
   it('finds a second of the day beside another', () => {
     expect(atNewYork(34_200, 1_767_712_345)).toBe(1_767_709_800);
   });

@@ -4,7 +4,8 @@ import { SCORES } from '../../src/model/history';
 import { PLANES, SPOT_ROW } from '../../src/model/planes';
 import { tickOf } from '../../src/units/price';
 import { ArrowTable } from '../../src/wire/arrow';
-import { midTicks, windowRows } from '../../src/wire/hud_rows';
+import { liveRows, midTicks } from '../../src/wire/hud_rows';
+import { LiveReader, type LiveTable } from '../../src/wire/live';
 import { hudBytes, TICK_INT } from '../samples/arrow';
 import { windowRow } from '../samples/rows';
 
@@ -37,6 +38,8 @@ describe('arrow tables', () => {
   });
 });
 
+const live = (bytes: Uint8Array): LiveTable => new LiveReader().read(bytes.slice().buffer);
+
 describe('hud rows', () => {
   const rows = [
     windowRow(1_767_709_800, 27_800, [{ plane: 'wall_core_u8', relTicks: 5, u8: 77 }]),
@@ -44,7 +47,7 @@ describe('hud rows', () => {
   ];
 
   it('come back as they were sent', () => {
-    const found = windowRows(new ArrowTable(hudBytes(rows)), TICK);
+    const found = liveRows(live(hudBytes(rows)), TICK);
     expect(found).toHaveLength(2);
     expect(found[0]!.window).toBe(1_767_709_800);
     expect(found[0]!.spot).toBe(27_800);
@@ -58,12 +61,12 @@ describe('hud rows', () => {
   });
 
   it('are none in an empty answer', () => {
-    expect(windowRows(new ArrowTable(hudBytes([])), TICK)).toEqual([]);
+    expect(liveRows(live(hudBytes([])), TICK)).toEqual([]);
   });
 
   it('refuse another version of the surface with a cure', () => {
     const bytes = hudBytes(rows, { without: ['hole_u8', 'seq'] });
-    expect(() => windowRows(new ArrowTable(bytes), TICK)).toThrow(/without seq, hole_u8.*reload the page/);
+    expect(() => liveRows(live(bytes), TICK)).toThrow(/without seq, hole_u8.*reload the page/);
   });
 
   it('know all scores', () => {

@@ -54,6 +54,22 @@ describe('the stream', () => {
     expect(windows).toEqual([4]);
   });
 
+  it('is opened anew without a word, and goes on after what it took', () => {
+    client.took('e1', 41n);
+    const before = ports.last;
+    client.reopen();
+    expect(before.readyState).toBe(3);
+    expect(ports.sockets).toHaveLength(2);
+    expect(ports.last.url).toBe('ws://here/?resume=e1:41');
+    before.say(bytes(9));
+    ports.last.say(helloText());
+    ports.last.say(bytes(2));
+    expect([links, windows]).toEqual([['open', 'open'], [2]]);
+    ports.last.end();
+    client.reopen();
+    expect(ports.sockets, 'the next try takes the address of then').toHaveLength(2);
+  });
+
   it('comes back by itself, ever more patiently, and resumes after what it took', () => {
     client.took('e1', 41n);
     for (const [k, wait] of [...RETRY_MS, 5000].entries()) {
