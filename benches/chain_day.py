@@ -85,12 +85,8 @@ def measure(day: Day, rounds: int) -> Goal:
     after_tables = _peak_bytes()
     times = interleave(contestants, rounds)
     records = day.records
-    goal.checks.append(
-        ratio(
-            "Bronze to the gamma tables / reading Bronze", times, "to tables", "reading Bronze", "<=", 3, "wall",
-            records=records,
-        )
-    )  # fmt: skip
+    name = "Bronze to the gamma tables / reading Bronze"
+    goal.checks.append(ratio(name, times, "to tables", "reading Bronze", "<=", 3, "wall", records=records))
     spent = per_record(times, records, "wall")
     goal.beside = {
         "records": records,
