@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-CATEGORIES: Final = ("devtools.timeline", "v8.execute", "v8")
+CATEGORIES: Final = ("devtools.timeline",)
+"""what names tasks, script and garbage collection; those of V8 itself would slow a live second by a fifth"""
 SCRIPT: Final = frozenset(
     {
         "FunctionCall",

@@ -59,9 +59,10 @@ function blend(to: Pixels, { widthPx, heightPx, coverage, inks }: GlyphSet, shap
     for (let x = from; x < end; x++, at += 4) {
       const a = shapes[row + x]!;
       if (a === 0) continue;
-      bytes[at]! += ((red - bytes[at]!) * a) / 255;
-      bytes[at + 1]! += ((green - bytes[at + 1]!) * a) / 255;
-      bytes[at + 2]! += ((blue - bytes[at + 2]!) * a) / 255;
+      const share = a / 255;
+      bytes[at]! += (red - bytes[at]!) * share;
+      bytes[at + 1]! += (green - bytes[at + 1]!) * share;
+      bytes[at + 2]! += (blue - bytes[at + 2]!) * share;
     }
   }
 }
