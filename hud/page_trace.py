@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 CATEGORIES: Final = ("devtools.timeline",)
-"""what names tasks, script and garbage collection; those of V8 itself would slow a live second by a fifth"""
+"""what names tasks, script and garbage collection; the fewer events, the less the trace itself costs"""
 SCRIPT: Final = frozenset(
     {
         "FunctionCall",
