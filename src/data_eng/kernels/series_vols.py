@@ -98,14 +98,20 @@ def _asks(work, n, start, forward):
 
 
 @njit(forceinline=True)
+def _guess(anchors, which, g, wanted, a):
+    """s where the changes of both arguments lead from the anchor, to first order; useless without one."""
+    ratio = wanted / anchors[which, A_WANTED, g]
+    change = log_of(ratio) * (anchors[which, A_WANTED, g] * anchors[which, A_TANGENT, g])
+    turn = (a - anchors[which, A_A, g]) * anchors[which, A_MILLS, g]
+    return anchors[which, A_S, g] + change - turn
+
+
+@njit(forceinline=True)
 def _guesses(anchors, which, work, n, start):
-    """Where the changes of both arguments lead from the anchor, to first order."""
+    """`_guess` of n series."""
     for j in range(n):
         g = start + np.uint64(j)
-        ratio = work[W_WANTED, g] / anchors[which, A_WANTED, g]
-        change = log_of(ratio) * (anchors[which, A_WANTED, g] * anchors[which, A_TANGENT, g])
-        turn = (work[W_A, g] - anchors[which, A_A, g]) * anchors[which, A_MILLS, g]
-        work[W_GUESS, g] = anchors[which, A_S, g] + change - turn
+        work[W_GUESS, g] = _guess(anchors, which, g, work[W_WANTED, g], work[W_A, g])
 
 
 @njit(forceinline=True)
@@ -206,9 +212,7 @@ def _series_vol(anchors, status, which, g, right, strike, forward, discount, roo
         return NO_VALUE
     wanted = above / math.sqrt(forward * strike)
     a = -abs(log_of(forward / strike))
-    change = (wanted - anchors[which, A_WANTED, g]) * anchors[which, A_TANGENT, g]
-    turn = (a - anchors[which, A_A, g]) * anchors[which, A_MILLS, g]
-    guess = anchors[which, A_S, g] + change - turn
+    guess = _guess(anchors, which, g, wanted, a)
     s, mills_ratio = implied_total_vol(wanted, a, V_LOW * root, V_HIGH * root, guess)
     if s < 0.0:
         if which == BY_SPOT:
