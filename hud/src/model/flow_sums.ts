@@ -3,7 +3,7 @@
  * rows and takes back those of the second that leaves. Sums of whole lots, so they are exact in any order.
  */
 import type { WindowNo } from '../units/time';
-import type { WallSecond } from './ladder';
+import type { LadderSecond } from './ladder';
 
 /** Prices that have sums beyond those of the seconds at the start: room to move before the sums are made anew. */
 const ROOM_TICKS = 2048;
@@ -12,7 +12,7 @@ export class FlowSums {
   private pulled = new Float64Array(0);
   private added = new Float64Array(0);
   private firstTicks = 0;
-  private readonly inside = new Map<WindowNo, WallSecond>();
+  private readonly inside = new Map<WindowNo, LadderSecond>();
 
   /** Seconds that the sums run over. */
   get seconds(): number {
@@ -20,7 +20,7 @@ export class FlowSums {
   }
 
   /** Make them the sums of these seconds, whatever they were before; a window that `held` does not know counts nothing. */
-  cover(first: WindowNo, last: WindowNo, held: ReadonlyMap<WindowNo, WallSecond>): void {
+  cover(first: WindowNo, last: WindowNo, held: ReadonlyMap<WindowNo, LadderSecond>): void {
     for (const [window, second] of this.inside) {
       if (window >= first && window <= last && held.get(window) === second) continue;
       this.inside.delete(window);
@@ -54,7 +54,7 @@ export class FlowSums {
     return sum;
   }
 
-  private count({ ticks, pull, add }: WallSecond, sign: 1 | -1): void {
+  private count({ ticks, pull, add }: LadderSecond, sign: 1 | -1): void {
     const { pulled, added, firstTicks } = this;
     for (let row = 0; row < ticks.length; row++) {
       const i = ticks[row]! - firstTicks;
@@ -64,13 +64,13 @@ export class FlowSums {
   }
 
   /** Whether all prices of a second have sums. */
-  private reaches(second: WallSecond): boolean {
+  private reaches(second: LadderSecond): boolean {
     const [low, high] = priceRange(second);
     return low > high || (low >= this.firstTicks && high < this.firstTicks + this.pulled.length);
   }
 
   /** Forget everything; from now on the prices of these seconds have sums. */
-  private restart(first: WindowNo, last: WindowNo, held: ReadonlyMap<WindowNo, WallSecond>): void {
+  private restart(first: WindowNo, last: WindowNo, held: ReadonlyMap<WindowNo, LadderSecond>): void {
     this.inside.clear();
     let [low, high] = [Infinity, -Infinity];
     for (let window = first; window <= last; window++) {
@@ -87,7 +87,7 @@ export class FlowSums {
 }
 
 /** Lowest and highest price of a second, whose rows rise within each side; low > high without rows. */
-function priceRange({ ticks, askRows }: WallSecond): readonly [low: number, high: number] {
+function priceRange({ ticks, askRows }: LadderSecond): readonly [low: number, high: number] {
   let [low, high] = [Infinity, -Infinity];
   for (const row of [0, askRows - 1, askRows, ticks.length - 1]) {
     if (row < 0 || row >= ticks.length) continue;

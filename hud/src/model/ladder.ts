@@ -12,19 +12,24 @@ import { BANDS, type Band, type Direction } from './history';
 export const CHANGE_SECONDS = 5;
 export const FLOW_SECONDS = 30;
 
-/** Wall rows of one window, in the order of the table: asks by price, then bids by price. */
-export interface WallSecond {
+/** What the ladder needs of the wall rows of one window, in the order of the table: asks by price, then bids by price. */
+export interface LadderSecond {
   readonly window: WindowNo;
   /** Rows [0, askRows) are asks, the rest bids; ticks rise inside each. */
   readonly askRows: number;
   readonly ticks: Float64Array;
-  readonly start: Float64Array;
-  readonly end: Float64Array;
-  readonly rest: Float64Array;
-  readonly add: Float64Array;
-  readonly pull: Float64Array;
-  readonly pullRest: Float64Array;
-  readonly fill: Float64Array;
+  /** Lots at the second's end; added and pulled within it. */
+  readonly end: Int32Array;
+  readonly add: Int32Array;
+  readonly pull: Int32Array;
+}
+
+/** All that the wall says of one window. */
+export interface WallSecond extends LadderSecond {
+  readonly start: Int32Array;
+  readonly rest: Int32Array;
+  readonly pullRest: Int32Array;
+  readonly fill: Int32Array;
 }
 
 export const SIDES = ['bid', 'ask'] as const;
@@ -40,12 +45,12 @@ function lowerBound(values: Float64Array, lo: number, hi: number, ticks: number)
   return lo;
 }
 
-function rowsOf(second: WallSecond, side: Side): readonly [number, number] {
+function rowsOf(second: LadderSecond, side: Side): readonly [number, number] {
   return side === 'ask' ? [0, second.askRows] : [second.askRows, second.ticks.length];
 }
 
 /** Row of a level, -1 when the second has none. */
-export function rowAt(second: WallSecond, side: Side, ticks: number): number {
+export function rowAt(second: LadderSecond, side: Side, ticks: number): number {
   const [lo, hi] = rowsOf(second, side);
   const row = lowerBound(second.ticks, lo, hi, ticks);
   return row < hi && second.ticks[row] === ticks ? row : -1;
@@ -55,16 +60,17 @@ export function rowAt(second: WallSecond, side: Side, ticks: number): number {
 const BAND_ENDS: Readonly<Record<Band, number>> = { at: 2, near: 5, mid: 14, far: 20 };
 
 /** Levels with depth per band: asks at spot or above, bids at spot or below (spec 5.5, 5.6). */
-export function bandLevels(second: WallSecond, spotTicks: number): Record<Direction, Record<Band, number>> {
+export function bandLevels(second: LadderSecond, spotTicks: number): Record<Direction, Record<Band, number>> {
   const counted = (direction: Direction): Record<Band, number> => {
     const counts = { at: 0, near: 0, mid: 0, far: 0 };
+    const ends = BANDS.map((band) => BAND_ENDS[band]);
     const sign = direction === 'above' ? 1 : -1;
     const [lo, hi] = rowsOf(second, direction === 'above' ? 'ask' : 'bid');
     const lowest = direction === 'above' ? spotTicks : spotTicks - BAND_ENDS.far;
     for (let row = lowerBound(second.ticks, lo, hi, lowest); row < hi; row++) {
       const distance = sign * (second.ticks[row]! - spotTicks);
       if (distance < 0 || distance > BAND_ENDS.far) break;
-      if (second.end[row]! > 0) counts[BANDS.find((band) => distance <= BAND_ENDS[band])!]++;
+      if (second.end[row]! > 0) counts[BANDS[ends.findIndex((end) => distance <= end)]!]++;
     }
     return counts;
   };
@@ -101,7 +107,7 @@ export function groupTicksFor(pxPerTick: number, minPx: number, ticksPerPoint = 
 
 /** The last seconds of the wall, newest wins; whatever is older than the flow needs is dropped. */
 export class WallSeconds {
-  private readonly held = new Map<WindowNo, WallSecond>();
+  private readonly held = new Map<WindowNo, LadderSecond>();
   private readonly flows = new FlowSums();
   /** Goes up with every change. */
   version = 0;
@@ -111,11 +117,11 @@ export class WallSeconds {
     this.version++;
   }
 
-  get(window: WindowNo): WallSecond | undefined {
+  get(window: WindowNo): LadderSecond | undefined {
     return this.held.get(window);
   }
 
-  add(second: WallSecond): void {
+  add(second: LadderSecond): void {
     this.held.set(second.window, second);
     this.version++;
   }
@@ -150,7 +156,7 @@ export class WallSeconds {
     const first = Math.floor(lowTicks / groupTicks) * groupTicks;
     const count = Math.floor((highTicks - first) / groupTicks) + 1;
     const top = first + count * groupTicks;
-    const each = (second: WallSecond, side: Side, visit: (rung: number, row: number) => void): void => {
+    const each = (second: LadderSecond, side: Side, visit: (rung: number, row: number) => void): void => {
       const [lo, hi] = rowsOf(second, side);
       for (let row = lowerBound(second.ticks, lo, hi, first); row < hi && second.ticks[row]! < top; row++) {
         visit(Math.floor((second.ticks[row]! - first) / groupTicks), row);

@@ -51,6 +51,11 @@ export class RunningMedian {
     }
   }
 
+  /** The value at a place, NaN for none. */
+  at(place: number): number {
+    return this.ring[place]!;
+  }
+
   /** The middle value, the mean of the two middle ones of an even number; NaN without values. */
   get median(): number {
     const { rising, count } = this;

@@ -207,7 +207,7 @@ export class ScoreReader {
     }
     const slot = history.slotOf(window);
     const head = isValid(history, slot) ? slot : -1;
-    const readings = this.columns.map((column, k) => this.read(column, this.medians[k]!, head, count));
+    const readings = this.medians.map((median) => this.read(median, head, count));
     const perBand = (d: number): Record<Band, Reading> => (
       Object.fromEntries(BANDS.map((band, b) => [band, readings[FIRST_BAND + d * BANDS.length + b]!])) as Record<Band, Reading>
     );
@@ -218,16 +218,17 @@ export class ScoreReader {
     };
   }
 
-  private read(column: Column, median: RunningMedian, slot: number, count: number): Reading {
+  /** The median keeps the values of its column by their slots. */
+  private read(median: RunningMedian, slot: number, count: number): Reading {
     let sum = 0;
     let weights = 0;
     for (let i = 0; i < count; i++) {
-      sum += this.weights[i]! * column(this.slots[i]!);
+      sum += this.weights[i]! * median.at(this.slots[i]!);
       weights += this.weights[i]!;
     }
     const mean = weights > 0 ? sum / weights : Number.NaN;
     const middle = median.size < MEDIAN_MIN_WINDOWS ? Number.NaN : median.median;
-    return { raw: slot < 0 ? Number.NaN : column(slot), mean, median: middle, deviation: withDeadZone(mean - middle) };
+    return { raw: slot < 0 ? Number.NaN : median.at(slot), mean, median: middle, deviation: withDeadZone(mean - middle) };
   }
 
   /** The windows up to `window` are those the medians are of: later seconds one by one, another half hour as a whole. */

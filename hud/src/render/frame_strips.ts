@@ -17,6 +17,8 @@ export class FrameStrips {
   private fills = -1;
   private rows: Int32Array = new Int32Array(0);
   private rowsOf: readonly number[] = [];
+  private lines: ReadonlyMap<number, number> = new Map();
+  private linesOf: readonly number[] = [];
 
   /**
    * Columns of the last view that may differ from what stood at the same pixels of the world before, as half-open
@@ -33,7 +35,7 @@ export class FrameStrips {
       && moved >= 0 && moved < widthPx;
     if (this.columns.length !== 4 * widthPx) this.columns = new Int32Array(4 * widthPx);
     const { columns } = this;
-    const lines = timeLines(view);
+    const lines = this.linesFor(view);
     if (isNext) {
       if (moved > 0) columns.copyWithin(0, 4 * moved);
       const fresh = widthPx - moved;
@@ -61,6 +63,16 @@ export class FrameStrips {
     this.jumps = history.jumps;
     this.fills = history.fills;
     return columns;
+  }
+
+  /** As `timeLines`; the same map while the view lies between the same minutes. */
+  private linesFor(view: ViewportView): ReadonlyMap<number, number> {
+    const of = [Math.floor(view.leftSecond / 60), Math.ceil(view.rightSecond / 60), view.pxPerSecond, view.dpr];
+    if (!of.every((part, i) => part === this.linesOf[i])) {
+      this.linesOf = of;
+      this.lines = timeLines(view);
+    }
+    return this.lines;
   }
 
   /** As `rowsOf`; the same array while the view does not move in price. */

@@ -3,6 +3,8 @@
  * into a picture. A column of lots shows other numbers every second, and the canvas works out each text anew.
  */
 export const GLYPHS = '0123456789.kM+−';
+type Rgb = readonly [number, number, number];
+
 /** A glyph stands at a quarter of a pixel, as the canvas sets it. */
 export const PHASES = 4;
 
@@ -14,17 +16,56 @@ export interface GlyphSet {
   readonly originPx: number;
   /** How far the next glyph stands, device pixels. */
   readonly advancePx: Float64Array;
-  /** Per ink: coverage 0 .. 255 of glyph g at phase p from ((g * PHASES + p) * heightPx * widthPx) on. */
+  /** Per ink: coverage 0 .. 255 of shape s = g * PHASES + p, glyph g at phase p, from s * heightPx * widthPx on. */
   readonly coverage: readonly Uint8Array[];
+  /** Per ink: four for each shape, the half-open part of it that is covered at all: left, right, top, bottom. */
+  readonly bounds: readonly Uint8Array[];
   /** Per ink: red, green, blue. */
-  readonly inks: readonly (readonly [number, number, number])[];
+  readonly inks: readonly Rgb[];
 }
 
-/** A picture of opaque RGBA pixels. */
+/** `bounds` of the shapes of one ink. */
+export function boundsOf(coverage: Uint8Array, widthPx: number, heightPx: number): Uint8Array {
+  const bounds = new Uint8Array(4 * coverage.length / (widthPx * heightPx));
+  for (let shape = 0; shape < bounds.length / 4; shape++) {
+    let [left, right, top, bottom] = [widthPx, 0, heightPx, 0];
+    for (let y = 0; y < heightPx; y++) {
+      for (let x = 0; x < widthPx; x++) {
+        if (coverage[(shape * heightPx + y) * widthPx + x] === 0) continue;
+        left = Math.min(left, x);
+        right = Math.max(right, x + 1);
+        top = Math.min(top, y);
+        bottom = Math.max(bottom, y + 1);
+      }
+    }
+    if (left < right) bounds.set([left, right, top, bottom], 4 * shape);
+  }
+  return bounds;
+}
+
+/** A picture of opaque RGBA pixels. `words` are the same pixels. */
 export interface Pixels {
   readonly width: number;
   readonly height: number;
   readonly bytes: Uint8ClampedArray;
+  readonly words: Uint32Array;
+}
+
+/** A ground, as the word of its pixels, and what an ink makes of it at every coverage. */
+export interface Tint {
+  readonly ground: number;
+  readonly words: Uint32Array;
+}
+
+export function tintOf(ground: Rgb, ink: Rgb): Tint {
+  const bytes = new Uint8ClampedArray(4 * 257);
+  for (let a = 0; a < 256; a++) {
+    const share = a / 255;
+    for (let k = 0; k < 3; k++) bytes[4 * a + k] = ground[k]! + (ink[k]! - ground[k]!) * share;
+    bytes[4 * a + 3] = 255;
+  }
+  const words = new Uint32Array(bytes.buffer, 0, 256);
+  return { ground: words[0]!, words };
 }
 
 /** Width of a number, device pixels; characters that no number has are left out. */
@@ -34,35 +75,53 @@ export function textWidthPx(set: GlyphSet, text: string): number {
   return width;
 }
 
-/** Set a number: its end at `rightPx`, the middle of its shapes at row `midPx`. Nothing is painted outside [x0, x1). */
-export function setNumber(to: Pixels, set: GlyphSet, text: string, ink: number, rightPx: number, midPx: number, x0: number, x1: number): void {
+/**
+ * Set a number: its end at `rightPx`, the middle of its shapes at row `midPx`. Nothing is painted outside [x0, x1).
+ * @param tints of the ink on the grounds it mostly stands on; anything else is blended pixel by pixel
+ * @returns the first column that may be painted
+ */
+export function setNumber(
+  to: Pixels, set: GlyphSet, text: string, ink: number, tints: readonly [Tint, Tint], rightPx: number, midPx: number, x0: number, x1: number,
+): number {
   let at = rightPx - textWidthPx(set, text);
+  const first = Math.max(x0, Math.floor(at) - set.originPx);
   const top = midPx - (set.heightPx >> 1);
   for (let i = 0; i < text.length; i++) {
     const glyph = GLYPHS.indexOf(text[i]!);
     if (glyph < 0) continue;
     const px = Math.floor(at);
-    blend(to, set, glyph * PHASES + Math.floor((at - px) * PHASES), ink, px - set.originPx, top, x0, x1);
+    blend(to, set, glyph * PHASES + Math.floor((at - px) * PHASES), ink, tints, px - set.originPx, top, x0, x1);
     at += set.advancePx[glyph]!;
   }
+  return first;
 }
 
-function blend(to: Pixels, { widthPx, heightPx, coverage, inks }: GlyphSet, shape: number, ink: number, left: number, top: number, x0: number, x1: number): void {
-  const { bytes, width, height } = to;
+function blend(
+  to: Pixels, { widthPx, heightPx, coverage, bounds, inks }: GlyphSet, shape: number, ink: number, [first, second]: readonly [Tint, Tint],
+  left: number, top: number, x0: number, x1: number,
+): void {
+  const { bytes, words, width, height } = to;
   const shapes = coverage[ink]!;
-  const [red, green, blue] = inks[ink]!;
-  const from = Math.max(0, x0 - left, -left);
-  const end = Math.min(widthPx, x1 - left, width - left);
-  for (let y = Math.max(0, -top); y < heightPx && top + y < height; y++) {
+  const within = bounds[ink]!;
+  const from = Math.max(within[4 * shape]!, x0 - left, -left);
+  const end = Math.min(within[4 * shape + 1]!, x1 - left, width - left);
+  const last = Math.min(within[4 * shape + 3]!, height - top);
+  for (let y = Math.max(within[4 * shape + 2]!, -top); y < last; y++) {
     const row = (shape * heightPx + y) * widthPx;
-    let at = 4 * ((top + y) * width + left + from);
-    for (let x = from; x < end; x++, at += 4) {
+    let at = (top + y) * width + left + from;
+    for (let x = from; x < end; x++, at++) {
       const a = shapes[row + x]!;
       if (a === 0) continue;
-      const share = a / 255;
-      bytes[at]! += (red - bytes[at]!) * share;
-      bytes[at + 1]! += (green - bytes[at + 1]!) * share;
-      bytes[at + 2]! += (blue - bytes[at + 2]!) * share;
+      const ground = words[at]!;
+      if (ground === first.ground) words[at] = first.words[a]!;
+      else if (ground === second.ground) words[at] = second.words[a]!;
+      else {
+        const share = a / 255;
+        const [red, green, blue] = inks[ink]!;
+        bytes[4 * at]! += (red - bytes[4 * at]!) * share;
+        bytes[4 * at + 1]! += (green - bytes[4 * at + 1]!) * share;
+        bytes[4 * at + 2]! += (blue - bytes[4 * at + 2]!) * share;
+      }
     }
   }
 }

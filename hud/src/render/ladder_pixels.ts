@@ -2,7 +2,7 @@
  * The rungs of the ladder as pixels. A rung has cells; a cell is painted again when its number, its bar or its ground
  * differs from what is painted, and only then.
  */
-import { setNumber, type GlyphSet, type Pixels } from './glyphs';
+import { setNumber, tintOf, type GlyphSet, type Pixels, type Tint } from './glyphs';
 
 type Rgb = readonly [number, number, number];
 
@@ -45,16 +45,29 @@ export interface PaintedRows {
 /** What is no number of a cell. */
 const UNPAINTED = -1e300;
 
+/** What the cells of a column are painted with, on a common rung and on that of spot. */
+interface Paint {
+  readonly ground: Rgb;
+  /** Ground under the bar; the ground where the column has none. */
+  readonly bar: Rgb;
+  /** Of the ink, and of that of numbers below zero, on ground and bar. */
+  readonly tints: readonly [Tint, Tint];
+  readonly tintsBelow: readonly [Tint, Tint];
+}
+
 export class LadderPixels implements Pixels {
   width = 0;
   height = 0;
   bytes: Uint8ClampedArray = new Uint8ClampedArray(0);
-  private words: Uint32Array = new Uint32Array(0);
+  words: Uint32Array = new Uint32Array(0);
   private look: LadderLook | null = null;
   private place: LadderPlace | null = null;
   private values = new Float64Array(0);
   private bars = new Int32Array(0);
+  /** Per cell the first column of its number, its right edge where there is none. */
+  private lefts = new Int32Array(0);
   private spot = -1;
+  private paints: readonly (readonly [common: Paint, spot: Paint])[] = [];
 
   /** Begin afresh on `bytes`, width x height x 4: nothing of what was painted counts. */
   begin(bytes: Uint8ClampedArray, width: number, height: number, look: LadderLook, place: LadderPlace): void {
@@ -66,7 +79,17 @@ export class LadderPixels implements Pixels {
     this.place = place;
     this.values = new Float64Array(place.top.length * place.columns.length).fill(UNPAINTED);
     this.bars = new Int32Array(this.values.length);
+    this.lefts = new Int32Array(this.values.length).map((_, at) => place.columns[at % place.columns.length]!.x1);
     this.spot = -1;
+    this.paints = place.columns.map(({ ink, inkBelow }, column) => {
+      const paint = (ground: Rgb): Paint => {
+        const colour = look.bars[column] ?? ground;
+        const bar = ground.map((level, k) => Math.round(level + (colour[k]! - level) * look.barOpacity)) as unknown as Rgb;
+        const tints = (k: number): [Tint, Tint] => [tintOf(ground, look.glyphs.inks[k]!), tintOf(bar, look.glyphs.inks[k]!)];
+        return { ground, bar, tints: tints(ink), tintsBelow: tints(inkBelow) };
+      };
+      return [paint(look.ground), paint(look.raised)];
+    });
     this.fill(0, width, 0, height, look.ground);
   }
 
@@ -84,9 +107,7 @@ export class LadderPixels implements Pixels {
       for (let column = 0; column < columns.length; column++) {
         const at = rung * columns.length + column;
         if (!isOther && values[at] === this.values[at] && bars[at] === this.bars[at]) continue;
-        this.values[at] = values[at]!;
-        this.bars[at] = bars[at]!;
-        this.cell(rung, column, values[at]!, bars[at]!, rung === spot);
+        this.cell(rung, column, values[at]!, bars[at]!, rung === spot, isOther);
         first = Math.min(first, top[rung]!);
         last = Math.max(last, bottom[rung]!);
       }
@@ -95,19 +116,30 @@ export class LadderPixels implements Pixels {
     return { top: first, bottom: last };
   }
 
-  private cell(rung: number, column: number, value: number, bar: number, isSpot: boolean): void {
-    const look = this.look!;
-    const { columns, top, bottom, middle } = this.place!;
+  private cell(rung: number, column: number, value: number, bar: number, isSpot: boolean, isOther: boolean): void {
+    const { columns, middle, top: tops, bottom: bottoms } = this.place!;
+    const { glyphs } = this.look!;
     const { x0, x1, rightPx, ink, inkBelow, text } = columns[column]!;
-    const ground = isSpot ? look.raised : look.ground;
-    this.fill(x0, x1, top[rung]!, bottom[rung]!, ground);
-    if (bar > 0) {
-      const colour = look.bars[column]!;
-      const mixed = ground.map((level, k) => level + (colour[k]! - level) * look.barOpacity) as unknown as Rgb;
-      // a line of ground between two rungs
-      this.fill(x0, Math.min(x1, x0 + bar), top[rung]!, Math.max(top[rung]! + 1, bottom[rung]! - 1), mixed);
+    const at = rung * columns.length + column;
+    const paint = this.paints[column]![isSpot ? 1 : 0];
+    const bars = this.bars[at]!;
+    const left = this.lefts[at]!;
+    // what the number before covered, and where the bar is longer or shorter
+    const from = isOther ? x0 : bar === bars ? left : Math.min(left, x0 + Math.min(bar, bars));
+    let [top, bottom] = [tops[rung]!, bottoms[rung]!];
+    // a line of ground between two rungs
+    const barBottom = Math.max(top + 1, bottom - 1);
+    if (!isOther && bar === bars) {
+      const first = middle[rung]! - (glyphs.heightPx >> 1);
+      [top, bottom] = [Math.max(top, first), Math.min(bottom, first + glyphs.heightPx)];
     }
-    if (value !== 0) setNumber(this, look.glyphs, text(value), value < 0 ? inkBelow : ink, rightPx, middle[rung]!, x0, x1);
+    this.fill(from, x1, top, bottom, paint.ground);
+    if (bar > 0) this.fill(from, Math.min(x1, x0 + bar), top, Math.min(bottom, barBottom), paint.bar);
+    this.values[at] = value;
+    this.bars[at] = bar;
+    this.lefts[at] = value === 0 ? x1 : setNumber(
+      this, glyphs, text(value), value < 0 ? inkBelow : ink, value < 0 ? paint.tintsBelow : paint.tints, rightPx, middle[rung]!, x0, x1,
+    );
   }
 
   private fill(x0: number, x1: number, top: number, bottom: number, [red, green, blue]: Rgb): void {

@@ -80,7 +80,7 @@ class DotSprites {
 
 /** What the overlay last drew, as far as it decides whether the picture may be moved instead of drawn again. */
 interface Drawn {
-  readonly key: string;
+  readonly parts: readonly unknown[];
   readonly leftPx: number;
   readonly topPx: number;
   readonly head: number;
@@ -101,10 +101,10 @@ export class Overlay {
   draw(context: CanvasRenderingContext2D, state: Snapshot, jumped: boolean): void {
     const { viewport: view, history, settings } = state;
     const now: Drawn = {
-      key: [
+      parts: [
         view.widthPx, view.heightPx, view.dpr, view.pxPerTick, view.pxPerSecond, view.followTime, settings.palette,
-        settings.roomSeconds, ...Object.values(settings.layers),
-      ].join(),
+        settings.roomSeconds, settings.layers,
+      ],
       leftPx: view.leftPx, topPx: view.topPx, head: history.head, day: state.day, levels: state.levels,
     };
     if (jumped) this.reachOf.fill(-1);
@@ -138,7 +138,7 @@ export class Overlay {
   /** The x from which it has to be drawn again, 0 for all of it. */
   private unchangedUpTo(now: Drawn, view: ViewportView, history: HistoryView): number {
     const { drawn } = this;
-    if (!drawn || drawn.key !== now.key || drawn.topPx !== now.topPx || drawn.day !== now.day || drawn.levels !== now.levels) return 0;
+    if (!drawn || now.parts.some((part, i) => part !== drawn.parts[i]) || drawn.topPx !== now.topPx || drawn.day !== now.day || drawn.levels !== now.levels) return 0;
     const moved = now.leftPx - drawn.leftPx;
     if (moved === 0 && drawn.head === now.head) return view.widthPx;
     if (!view.followTime || moved < 0 || !(now.head > drawn.head)) return 0;
@@ -182,7 +182,7 @@ export class Overlay {
     const linesFrom = view.leftPx + from - LINE_REACH * view.dpr;
     while (from > 0 && first < range.last && first * view.pxPerSecond + Math.max(this.reachPx(history, first, view), LINE_REACH) < linesFrom) first++;
     if (first > range.first) first--; // a step begins with the second before
-    const part = { first, last: range.last };
+    const part = { first, last: range.last, fromPx: from };
     if (layers.levels > 0) this.drawLevels(context, state);
     if (layers.vwap > 0) this.drawVwap(context, state, colours.vwap, part);
     if (layers.bestPrices > 0) {
@@ -288,7 +288,7 @@ export class Overlay {
   }
 
   private drawTrades(
-    context: CanvasRenderingContext2D, view: ViewportView, history: HistoryView, plane: Uint8Array, color: Rgb, { first, last }: WindowRange,
+    context: CanvasRenderingContext2D, view: ViewportView, history: HistoryView, plane: Uint8Array, color: Rgb, { first, last, fromPx }: WindowRange & { readonly fromPx: number },
   ): void {
     // several seconds in a pixel: the largest fill of each tick stands for them
     const together = togetherOf(view);
@@ -321,8 +321,10 @@ export class Overlay {
         if (u8 === 0) continue;
         most[at] = 0;
         const sprite = this.dots.get(color, dotRadius(FILL_LOTS[u8]!) * view.dpr);
+        const left = Math.round(x - sprite.width / 2);
+        if (left + sprite.width <= fromPx) continue; // stands where nothing is drawn again
         const y = -(lowest + at) * view.pxPerTick - view.topPx;
-        context.drawImage(sprite, Math.round(x - sprite.width / 2), Math.round(y - sprite.height / 2));
+        context.drawImage(sprite, left, Math.round(y - sprite.height / 2));
       }
     }
   }

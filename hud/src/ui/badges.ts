@@ -2,6 +2,7 @@
 import { BOOK_VALID, PHASE_OPEN, PHASES, WINDOW_VALID } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import type { Snapshot } from '../model/snapshot';
+import { describe } from './canvas';
 import { deskOf } from './desk';
 import { element as el, Made, setAttribute, setText } from './dom';
 import { feedsOf } from './feeds';
@@ -63,11 +64,11 @@ export function badgeStates(snapshot: Snapshot, refusal: string | null, lostSeco
 const notesText = (count: number): string => `${count} note${count === 1 ? '' : 's'}`;
 
 function connectionBadge({ connection, transport }: Snapshot, lostSeconds: number): BadgeState {
-  const received = `${lotsText(connection.windowsReceived)} seconds received, ${connection.reconnects} reconnects.`;
+  const received = `${connection.reconnects} reconnects.`;
   switch (connection.link) {
     case 'open': return transport.ended
       ? { text: 'end of day', tone: 'calm', title: `The last second was sent. ${received}` }
-      : { text: `● ${lotsText(connection.windowsReceived)} s`, tone: 'calm', title: `Connected. ${received}` };
+      : { text: `● ${lotsText(connection.windowsReceived)} s`, tone: 'calm', title: `Connected, seconds received. ${received}` };
     case 'connecting': return { text: 'connecting', tone: 'warn', title: received };
     case 'lost': {
       const since = Number.isNaN(lostSeconds) ? '' : ` ${durationText(lostSeconds)}`;
@@ -81,8 +82,10 @@ function write(chip: HTMLElement, state: BadgeState): void {
   setAttribute(chip, 'class', `badge ${state.tone}`);
   setText(chip, state.text);
   setAttribute(chip, 'title', state.title);
-  setAttribute(chip, 'aria-label', `${state.text}. ${state.title}`);
+  setAttribute(chip, 'aria-label', nameOf(state));
 }
+
+const nameOf = (state: BadgeState): string => `${state.text}. ${state.title}`;
 
 const made = new Made();
 let page: PanelContext;
@@ -117,7 +120,9 @@ export const badges: Panel = {
     );
     const number = chips.get('connection');
     if (isSame && number !== undefined && connection.link === 'open') {
-      write(number, connectionBadge(snapshot, Number.NaN));
+      const state = connectionBadge(snapshot, Number.NaN);
+      setText(number, state.text);
+      describe(number, () => nameOf(state));
       return;
     }
     if (snapshot.connection.link !== 'lost') lostSinceMs = Number.NaN;

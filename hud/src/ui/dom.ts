@@ -19,6 +19,7 @@ export function element<K extends keyof HTMLElementTagNameMap>(
 /** What was written to a node last: remembered here, because the document is slow to ask and slower to write. */
 class Written {
   text: string | null = null;
+  words: Text | null = null;
   hidden: boolean | null = null;
   readonly attributes = new Map<string, string>();
   readonly classes = new Map<string, boolean>();
@@ -32,12 +33,14 @@ function lastOf(node: Element): Written {
   return last;
 }
 
-/** Set the text only when it changed, so that nothing is laid out for nothing. */
+/** Set the text only when it changed, so that nothing is laid out for nothing. Nobody else may write into the node. */
 export function setText(node: HTMLElement, text: string): void {
   const last = lastOf(node);
   if (last.text === text) return;
   last.text = text;
-  node.textContent = text;
+  // another text in the same node of the document: a new one would be styled and placed from the start
+  if (last.words === null) node.replaceChildren(last.words = document.createTextNode(text));
+  else last.words.data = text;
 }
 
 /** Nobody else may show or hide the node. */
@@ -97,7 +100,8 @@ export class FittedCanvas {
   readonly context: CanvasRenderingContext2D;
   /** Goes up with every change of the host's size: a key for what depends on it. */
   generation = 0;
-  private width = 0;
+  /** CSS pixels of the host; 0 while hidden. */
+  width = 0;
   private height = 0;
 
   constructor(private readonly host: HTMLElement) {

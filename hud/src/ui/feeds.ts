@@ -10,7 +10,7 @@ import {
   BANDS, COMPONENTS, DIRECTIONS, type Band, type BandComponentName, type Component, type Direction, type HistoryView,
 } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
-import { bandLevels, FLOW_SECONDS, WallSeconds, type WallSecond } from '../model/ladder';
+import { bandLevels, FLOW_SECONDS, WallSeconds, type LadderSecond, type WallSecond } from '../model/ladder';
 import { volumeProfile, type VolumeProfile } from '../model/profile';
 import type { Source } from '../model/snapshot';
 import { ticksOf, type Tick } from '../units/price';
@@ -103,7 +103,7 @@ const REMEMBERED_SECONDS = 90;
 const SETTLE_MS = 60;
 const AFTER_FRAME_MS = 4;
 /** Volume profile and gamma of a running clock. */
-const SLOW_MS = 2900;
+const SLOW_MS = 4900;
 /** The pointer rests so long before its second is asked for. */
 export const REST_MS = 15;
 
@@ -118,6 +118,8 @@ export class Feeds {
   /** What the service refused last, a sentence; null when all answers are fine. */
   refusal: string | null = null;
   private readonly refusals = new Map<string, string>();
+  /** What was answered since the data are these. */
+  private readonly answered = new Set<string>();
   private expiry = Number.NaN;
   private expiryAsked = false;
   private key = '';
@@ -131,22 +133,25 @@ export class Feeds {
   private lastAsked = Number.NaN;
 
   constructor(private readonly page: PanelContext) {
-    const follower = (what: string, fetch: (window: WindowNo) => Promise<void>): Follower => new Follower(
+    const follower = (what: string, fetch: (window: WindowNo) => Promise<void>, isSlow = false): Follower => new Follower(
       async (window) => {
         const { key } = this;
         await fetch(window);
         if (key !== this.key) return;
         this.refused(what, null);
-        this.page.redraw(InvalidateLevel.Light);
+        const isFirst = !this.answered.has(what);
+        this.answered.add(what);
+        // what hardly changes is shown with the next second, if one comes soon
+        if (isFirst || !isSlow || !this.secondsCome()) this.page.redraw(InvalidateLevel.Light);
       },
       (error) => this.refused(what, sentence(error)),
     );
     this.followers = {
       wall: follower('ladder', (window) => this.fetchWall(window)),
       context: follower('bands', (window) => this.fetchContext(window)),
-      profile: follower('volume profile', (window) => this.fetchProfile(window)),
-      gamma: follower('gamma', (window) => this.fetchGamma(window)),
-      gammaProfile: follower('gamma profile', (window) => this.fetchGammaProfile(window)),
+      profile: follower('volume profile', (window) => this.fetchProfile(window), true),
+      gamma: follower('gamma', (window) => this.fetchGamma(window), true),
+      gammaProfile: follower('gamma profile', (window) => this.fetchGammaProfile(window), true),
     };
   }
 
@@ -166,7 +171,14 @@ export class Feeds {
     this.streamed.gex = this.streamed.gexProfile = null;
     this.expiry = Number.NaN;
     this.expiryAsked = false;
+    this.answered.clear();
     for (const one of Object.values(this.followers)) one.drop();
+  }
+
+  /** Whether the clock runs, and brings a frame every second at least. */
+  private secondsCome(): boolean {
+    const { transport, connection } = this.page.store.snapshot;
+    return transport.playing && !transport.ended && connection.link === 'open' && (transport.speed === 'max' || transport.speed >= 1);
   }
 
   private refused(what: string, why: string | null): void {
@@ -189,7 +201,7 @@ export class Feeds {
     this.use(source);
     const window = windowOf(table.bigints('window_end_ts_ns')[0]!);
     if (surface === 'wall') {
-      for (const second of wallSeconds(table, this.tick).values()) this.walls.add(second);
+      for (const second of ladderSeconds(table, this.tick)) this.walls.add(second);
       this.walls.keepFor(window);
     } else if (surface === 'gex') this.streamed.gex = { window, table };
     else if (surface === 'gex_profile') this.streamed.gexProfile = { window, table };
@@ -246,10 +258,9 @@ export class Feeds {
     const { key } = this;
     const table = await this.page.api.surface('wall', windowEndNs(missing.after), windowEndNs(missing.to));
     if (key !== this.key) return;
-    const seconds = wallSeconds(table, this.tick);
-    for (let w = missing.after + 1; w <= missing.to; w++) {
-      this.walls.add(seconds.get(w as WindowNo) ?? emptySecond(w as WindowNo));
-    }
+    // a second without rows is known too: nothing stands there
+    for (let w = missing.after + 1; w <= missing.to; w++) this.walls.add(emptySecond(w as WindowNo));
+    for (const second of ladderSeconds(table, this.tick)) this.walls.add(second);
     // the stream may have brought later seconds while this answer was on its way
     this.walls.keepFor(Math.max(window, this.walls.newest(this.page.store.snapshot.history.head)) as WindowNo);
   }
@@ -393,32 +404,28 @@ function sentence(error: unknown): string {
   return text.endsWith('.') ? text : `${text}.`;
 }
 
-/** Rows of wall_surface_1s by window. */
-export function wallSeconds(table: SurfaceTable, tick: Tick): Map<WindowNo, WallSecond> {
+/** Rows of wall_surface_1s by window, as far as the ladder needs them. */
+export function ladderSeconds(table: SurfaceTable, tick: Tick): LadderSecond[] {
   const ends = table.bigints('window_end_ts_ns');
   const spots = table.bigints('spot_ref_price_int');
-  const rel = table.numbers('rel_ticks');
-  const sides = table.texts('side');
-  const column = (name: string): Float64Array => table.numbers(name);
-  const columns = {
-    start: column('depth_qty_start'), end: column('depth_qty_end'), rest: column('depth_qty_rest'), add: column('add_qty'),
-    pull: column('pull_qty_total'), pullRest: column('pull_qty_rest'), fill: column('fill_qty'),
-  };
-  const seconds = new Map<WindowNo, WallSecond>();
+  const rel = table.ints('rel_ticks');
+  const isAsk = table.matches('side', 'A');
+  const [end, add, pull] = [table.ints('depth_qty_end'), table.ints('add_qty'), table.ints('pull_qty_total')];
+  const seconds: LadderSecond[] = [];
   for (let from = 0; from < table.rows;) {
-    const end = ends[from]!;
+    const second = ends[from]!;
     const spot = ticksOf(spots[from]!, tick);
-    let to = from;
+    // mostly one second, as the stream sends them
+    let to = ends[table.rows - 1] === second ? table.rows : from;
+    while (to < table.rows && ends[to] === second) to++;
+    const ticks = new Float64Array(to - from);
     let askRows = 0;
-    if (ends[table.rows - 1] === end) to = table.rows; // one second, as the stream sends them
-    while (to < table.rows && ends[to] === end) to++;
-    for (let row = from; row < to; row++) if (sides[row] === 'A') askRows++;
-    const window = windowOf(end);
-    const cut = (values: Float64Array): Float64Array => (to - from === values.length ? values : values.slice(from, to));
-    seconds.set(window, {
-      window, askRows, ticks: cut(rel).map((ticks) => ticks + spot),
-      start: cut(columns.start), end: cut(columns.end), rest: cut(columns.rest), add: cut(columns.add),
-      pull: cut(columns.pull), pullRest: cut(columns.pullRest), fill: cut(columns.fill),
+    for (let row = from; row < to; row++) {
+      ticks[row - from] = rel[row]! + spot;
+      askRows += isAsk[row]!;
+    }
+    seconds.push({
+      window: windowOf(second), askRows, ticks, end: end.subarray(from, to), add: add.subarray(from, to), pull: pull.subarray(from, to),
     });
     from = to;
   }
@@ -426,14 +433,23 @@ export function wallSeconds(table: SurfaceTable, tick: Tick): Map<WindowNo, Wall
 }
 
 function emptySecond(window: WindowNo): WallSecond {
-  const none = new Float64Array(0);
-  return { window, askRows: 0, ticks: none, start: none, end: none, rest: none, add: none, pull: none, pullRest: none, fill: none };
+  const none = new Int32Array(0);
+  return { window, askRows: 0, ticks: new Float64Array(0), start: none, end: none, rest: none, add: none, pull: none, pullRest: none, fill: none };
+}
+
+/** The wall of one window from a table of it alone. */
+function wallSecond(table: SurfaceTable, tick: Tick, window: WindowNo): WallSecond {
+  const second = ladderSeconds(table, tick)[0];
+  if (second === undefined) return emptySecond(window);
+  return {
+    ...second, start: table.ints('depth_qty_start'), rest: table.ints('depth_qty_rest'), pullRest: table.ints('pull_qty_rest'), fill: table.ints('fill_qty'),
+  };
 }
 
 function secondNumbers(
   window: WindowNo, tick: Tick, wallTable: SurfaceTable, vacuum: SurfaceTable, gex: SurfaceTable, physics: SurfaceTable,
 ): SecondNumbers {
-  const wall = wallSeconds(wallTable, tick).get(window) ?? emptySecond(window);
+  const wall = wallSecond(wallTable, tick, window);
   if (vacuum.rows !== wall.ticks.length) {
     throw new RangeError(`vacuum has ${vacuum.rows} rows where the wall has ${wall.ticks.length}: the lake holds tables of two runs`);
   }

@@ -1,5 +1,5 @@
 /** Takes the shapes of the digits, and colours as numbers, from the canvas. */
-import { GLYPHS, PHASES, type GlyphSet } from '../render/glyphs';
+import { boundsOf, GLYPHS, PHASES, type GlyphSet } from '../render/glyphs';
 
 type Rgb = readonly [number, number, number];
 
@@ -53,5 +53,5 @@ export function makeGlyphSet(font: string, sizeCss: number, dpr: number, inks: r
     }
     return out;
   });
-  return { widthPx, heightPx, originPx, advancePx, coverage, inks: rgbOf(inks) };
+  return { widthPx, heightPx, originPx, advancePx, coverage, bounds: coverage.map((ink) => boundsOf(ink, widthPx, heightPx)), inks: rgbOf(inks) };
 }

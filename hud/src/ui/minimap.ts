@@ -73,9 +73,14 @@ export class Minimap implements Panel {
     this.hovered = this.hoverX !== null;
     const state = this.context.store.snapshot;
     const { day, transport, history, viewport, settings } = state;
+    const at = transport.seeking ?? history.head;
+    // whole device pixels: a second of a long day moves nothing
+    const dpr = window.devicePixelRatio || 1;
+    const pxPerWindow = day === null ? 0 : this.surface.width / Math.max(1, day.windows - 1);
+    const xOf = (second: number): number => Math.round((second - (day?.firstWindow ?? 0)) * pxPerWindow * dpr) / dpr;
+    const [now, left, right] = [xOf(at), Math.max(0, xOf(viewport.leftSecond)), xOf(Math.min(viewport.rightSecond, at))];
     if (this.made.isFrom(
-      day, transport.seeking, history.head, viewport.leftSecond, viewport.rightSecond, settings.palette, this.hoverX,
-      this.surface.generation, window.devicePixelRatio,
+      day, transport.seeking === null, now, left, right, settings.palette, this.hoverX, this.surface.generation, dpr,
     )) return;
     const size = this.surface.fit();
     if (!size) return;
@@ -87,14 +92,10 @@ export class Minimap implements Panel {
     this.drawGround(day, width, height, settings.palette);
     context.drawImage(this.ground, 0, 0, width, height);
 
-    const xOf = (window: number): number => ((window - day.firstWindow) / (day.windows - 1)) * width;
-    const at = transport.seeking ?? history.head;
     if (Number.isNaN(at)) return;
     // what has not happened yet on this clock is dimmed: a replay should not give the day away
     context.fillStyle = 'rgb(8 11 16 / 0.66)';
-    context.fillRect(xOf(at), 0, width - xOf(at), height);
-    const left = Math.max(0, xOf(viewport.leftSecond));
-    const right = Math.min(width, xOf(Math.min(viewport.rightSecond, at)));
+    context.fillRect(now, 0, width - now, height);
     if (right > left) {
       context.fillStyle = 'rgb(150 190 235 / 0.13)';
       context.fillRect(left, 0, right - left, height);
@@ -102,7 +103,7 @@ export class Minimap implements Panel {
       context.strokeRect(left + 0.5, 0.5, right - left - 1, height - 1);
     }
     context.fillStyle = transport.seeking === null ? '#fff' : '#f5c04a';
-    context.fillRect(Math.round(xOf(at)) - 1, 0, 2, height);
+    context.fillRect(Math.round(now) - 1, 0, 2, height);
     this.drawHover(state, day, width, height);
   }
 

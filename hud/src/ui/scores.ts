@@ -2,7 +2,7 @@
  * The scores: which way is easier, calmly. Bars show how far the smoothed value lies from the half hour's median,
  * outward for easier; a thin mark is the second's raw value. Words, not colours, say what is EMPTY or stale.
  */
-import { BANDS, DIRECTIONS, type Band, type Direction } from '../model/history';
+import { BANDS, COMPONENTS, DIRECTIONS, type Band, type BandComponentName, type Direction } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import { DEAD_ZONE, FULL_DEVIATION, MEDIAN_MIN_WINDOWS, ScoreReader, SMOOTHING_SECONDS, verdict, type Reading } from '../model/scores';
 import { BAND_TICKS } from './bands';
@@ -45,15 +45,22 @@ const bars = new Map<string, Bar>();
 const reader = new ScoreReader();
 const made = new Made();
 
+/** Names of what the ease of a band is made of. */
+const partsOf = (direction: Direction): Readonly<Record<Band, readonly BandComponentName[]>> => {
+  const parts = (band: Band): readonly BandComponentName[] => COMPONENTS.map((what) => `${direction}_${band}_${what}` as const);
+  return { at: parts('at'), near: parts('near'), mid: parts('mid'), far: parts('far') };
+};
+const PARTS = { above: partsOf('above'), below: partsOf('below') };
+
 /** Share of half a bar, -1 .. 1. */
 const shareOf = (deviation: number): number => Math.max(-1, Math.min(1, deviation / FULL_DEVIATION));
 
-/** Place on the tug's line, -1 .. 1; the marker's radius stays inside. */
+/** Place on the tug's line, -1 .. 1. */
 function setPlace(mark: HTMLElement, share: number): void {
   const place = inSteps(share);
   if (places.get(mark) === place) return;
   places.set(mark, place);
-  mark.style.left = `calc(50% + ${place} * (50% - 8px))`;
+  mark.style.left = `${50 + 50 * place}%`;
 }
 const places = new Map<HTMLElement, number>();
 
@@ -116,7 +123,7 @@ export const scores: Panel = {
       el('header', { title: `Ease: how little stands in the way, 0 thick to 1 thin. Mean over ${SMOOTHING_SECONDS} s against the half hour's median; differences under ${DEAD_ZONE} are not shown. It describes the book; it is not a forecast.` },
         words, stale),
       el('div', { class: 'tug' }, el('span', { class: 'end below' }, '◂ down easier'),
-        el('div', { class: 'tug-line' }, el('i', { class: 'zero' }), ghost, marker),
+        el('div', { class: 'tug-line' }, el('div', { class: 'tug-room' }, el('i', { class: 'zero' }), ghost, marker)),
         el('span', { class: 'end above' }, 'up easier ▸'), text),
       grid,
     );
@@ -156,8 +163,7 @@ export const scores: Panel = {
       // the count of the head when it is here; while it is on its way, three zeros mean that no row is present
       if (context !== null && context.window === history.head) return context.levelCount[direction][band] === 0;
       const slot = history.slotOf(history.head);
-      return slot >= 0 && (['wall_strength_norm', 'wall_erosion_norm', 'vacuum_norm'] as const)
-        .every((what) => history.bands[`${direction}_${band}_${what}`][slot] === 0);
+      return slot >= 0 && PARTS[direction][band].every((name) => history.bands[name][slot] === 0);
     }
   },
 };

@@ -13,8 +13,10 @@ export interface SurfaceTable {
   numbers(name: string): Float64Array;
   /** int64 columns. */
   bigints(name: string): BigInt64Array;
-  /** Strings, dictionary-encoded or not; null stays null. */
-  texts(name: string): (string | null)[];
+  /** int8 .. int32 columns without nulls. */
+  ints(name: string): Int32Array;
+  /** 1 for the rows that hold this word, dictionary-encoded or not. */
+  matches(name: string, word: string): Uint8Array;
   /** Booleans as 0 and 1. */
   bools(name: string): Uint8Array;
   /** A list column of numbers: one array per row. */

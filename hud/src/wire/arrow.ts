@@ -55,10 +55,19 @@ export class ArrowTable implements SurfaceTable {
     return values;
   }
 
-  texts(name: string): (string | null)[] {
-    return Array.from(this.column(name) as Iterable<unknown>, (value) => {
+  ints(name: string): Int32Array {
+    const column = this.column(name);
+    if (this.rows === 0) return new Int32Array(0);
+    const values: unknown = column.nullCount === 0 ? column.toArray() : null;
+    if (values instanceof Int32Array) return values;
+    if (values instanceof Int16Array || values instanceof Int8Array || values instanceof Uint16Array || values instanceof Uint8Array) return Int32Array.from(values);
+    throw this.kind(name, String(column.type.typeId), 'int32 or less without nulls');
+  }
+
+  matches(name: string, word: string): Uint8Array {
+    return Uint8Array.from(this.column(name) as Iterable<unknown>, (value) => {
       if (value !== null && typeof value !== 'string') throw this.kind(name, typeof value, 'text');
-      return value;
+      return value === word ? 1 : 0;
     });
   }
 

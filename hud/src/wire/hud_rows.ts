@@ -46,41 +46,46 @@ export function windowBlock(table: HudTable, tick: Tick): WindowBlock {
  */
 export function liveRows(table: LiveTable, tick: Tick): WindowRow[] {
   requireColumns(table);
-  const [ends, spot, bestBid, bestAsk] = ['window_end_ts_ns', 'spot_ref_price_int', 'best_bid_price_int', 'best_ask_price_int'].map((name) => table.bigints(name));
-  const [bookValid, windowValid] = [table.bools('book_valid'), table.bools('window_valid')];
-  const [mid, phase, buyQty, sellQty] = ['mid_price', 'phase', 'buy_qty', 'sell_qty'].map((name) => table.view(name));
-  const scores = SCORES.map((name) => table.view(name));
-  const bands = BAND_COMPONENTS.map((name) => table.view(name));
-  const planes = PLANES.map((name) => plane(table, name));
+  const ends = table.bigints('window_end_ts_ns');
+  const spot = table.bigints('spot_ref_price_int');
+  const bestBid = table.bigints('best_bid_price_int');
+  const bestAsk = table.bigints('best_ask_price_int');
+  const bookValid = table.bools('book_valid');
+  const windowValid = table.bools('window_valid');
   return Array.from({ length: table.rows }, (_, i) => ({
-    window: windowOf(ends![i]!),
+    window: windowOf(ends[i]!),
     bookValid: bookValid[i] === 1,
     windowValid: windowValid[i] === 1,
-    phase: phase![i] as number,
-    spot: ticksOf(spot![i]!, tick),
-    bestBid: ticksOf(bestBid![i]!, tick),
-    bestAsk: ticksOf(bestAsk![i]!, tick),
-    mid: midTicks(mid![i] as number, tick),
-    buyQty: buyQty![i] as number,
-    sellQty: sellQty![i] as number,
-    scores: named(SCORES, scores, (values) => values[i] as number),
-    bands: bands.map((values) => values[i] as number),
-    planes: named(PLANES, planes, (bytes) => bytes.subarray(i * HUD_ROWS, (i + 1) * HUD_ROWS)),
+    phase: table.value('phase', i),
+    spot: ticksOf(spot[i]!, tick),
+    bestBid: ticksOf(bestBid[i]!, tick),
+    bestAsk: ticksOf(bestAsk[i]!, tick),
+    mid: midTicks(table.value('mid_price', i), tick),
+    buyQty: table.value('buy_qty', i),
+    sellQty: table.value('sell_qty', i),
+    scores: named(SCORES, (name) => table.value(name, i)),
+    bands: BAND_COMPONENTS.map((name) => table.value(name, i)),
+    planes: named(PLANES, (name) => planeAt(table, name, i)),
   }));
 }
 
-function named<Name extends string, From, To>(names: readonly Name[], values: readonly From[], read: (value: From) => To): Record<Name, To> {
+function named<Name extends string, To>(names: readonly Name[], read: (name: Name) => To): Record<Name, To> {
   const out = {} as Record<Name, To>;
-  for (let k = 0; k < names.length; k++) out[names[k]!] = read(values[k]!);
+  for (const name of names) out[name] = read(name);
   return out;
 }
 
+/** Names of the tables that have all columns: those of live messages come again every second. */
+const complete = new WeakSet<readonly string[]>();
+
 function requireColumns(table: SurfaceTable): void {
+  if (complete.has(table.names)) return;
   const missing = Object.keys(SURFACE_COLUMNS.hud).filter((name) => !table.has(name));
   if (missing.length > 0) {
     throw new RangeError(`the service sends a hud surface without ${missing.join(', ')}: page and service are of `
       + 'different versions; reload the page');
   }
+  complete.add(table.names);
 }
 
 /** Ticks of a price in points; 0 is "none". Rounded to half ticks, which is all a mid can have. */
@@ -90,6 +95,16 @@ export function midTicks(points: number, tick: Tick): Ticks {
 
 function plane(table: HudTable, name: PlaneName): Uint8Array {
   const { bytes, width } = table.allBytes(name);
-  if (width !== HUD_ROWS) throw new RangeError(`plane ${name} has ${width} rows, expected ${HUD_ROWS}; reload the page`);
+  demandWidth(name, width);
   return bytes;
+}
+
+function planeAt(table: LiveTable, name: PlaneName, row: number): Uint8Array {
+  const bytes = table.bytes(name, row);
+  demandWidth(name, bytes.length);
+  return bytes;
+}
+
+function demandWidth(name: PlaneName, width: number): void {
+  if (width !== HUD_ROWS) throw new RangeError(`plane ${name} has ${width} rows, expected ${HUD_ROWS}; reload the page`);
 }

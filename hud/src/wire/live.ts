@@ -32,6 +32,7 @@ interface Place {
 }
 
 interface Layout {
+  readonly surface: string;
   readonly hash: string;
   readonly names: readonly string[];
   readonly places: ReadonlyMap<string, Place>;
@@ -44,14 +45,12 @@ export class LiveReader {
   /** @throws RangeError or Error when the bytes are no message of the stream. */
   read(bytes: ArrayBuffer): LiveTable {
     const frame = new Frame(bytes);
-    const surface = frame.metadata('surface') ?? '';
-    const hash = frame.metadata('schema_hash') ?? '';
-    let layout = this.layouts.get(surface);
-    if (layout === undefined || hash === '' || layout.hash !== hash) {
-      layout = layoutOf(new ArrowTable(bytes, 'a live message'), hash);
-      this.layouts.set(surface, layout);
+    for (const layout of this.layouts.values()) {
+      if (layout.hash !== '' && frame.says('schema_hash', layout.hash) && frame.says('surface', layout.surface)) return new LiveTable(layout, frame);
     }
-    return new LiveTable(surface, layout, frame);
+    const layout = layoutOf(new ArrowTable(bytes, 'a live message'));
+    this.layouts.set(layout.surface, layout);
+    return new LiveTable(layout, frame);
   }
 }
 
@@ -59,10 +58,15 @@ export class LiveReader {
 export class LiveTable implements SurfaceTable {
   readonly rows: number;
 
-  constructor(readonly surface: string, private readonly layout: Layout, private readonly frame: Frame) {
+  constructor(private readonly layout: Layout, private readonly frame: Frame) {
     this.rows = frame.rows;
   }
 
+  get surface(): string {
+    return this.layout.surface;
+  }
+
+  /** The same array for all messages of a layout. */
   get names(): readonly string[] {
     return this.layout.names;
   }
@@ -90,13 +94,27 @@ export class LiveTable implements SurfaceTable {
     return values;
   }
 
-  texts(name: string): (string | null)[] {
+  /** One number of a column, whole or not, without an array for it. */
+  value(name: string, row: number): number {
+    const place = this.place(name);
+    if (place.kind !== 'values' || place.type === BigInt64Array || this.frame.nullCount(place.node) > 0) throw this.kind(name, place.kind, 'numbers without nulls');
+    return this.frame.value(place.buffer + 1, place.type!, row);
+  }
+
+  ints(name: string): Int32Array {
+    const values = this.view(name);
+    if (values instanceof Int32Array) return values;
+    if (values instanceof BigInt64Array || values instanceof Float32Array || values instanceof Float64Array) throw this.kind(name, 'other numbers', 'int32 or less');
+    return Int32Array.from(values);
+  }
+
+  matches(name: string, word: string): Uint8Array {
     const place = this.place(name);
     if (place.kind !== 'codes' || this.frame.nullCount(place.node) > 0) throw this.kind(name, place.kind, 'words of a dictionary');
     const codes = this.frame.view(place.buffer + 1, place.type!, this.rows);
-    const words = this.frame.words();
-    const out = new Array<string | null>(codes.length);
-    for (let row = 0; row < out.length; row++) out[row] = words[codes[row] as number] ?? null;
+    const wanted = this.frame.codeOf(word);
+    const out = new Uint8Array(this.rows);
+    for (let row = 0; row < out.length; row++) out[row] = codes[row] === wanted ? 1 : 0;
     return out;
   }
 
@@ -117,16 +135,11 @@ export class LiveTable implements SurfaceTable {
     return Array.from({ length: this.rows }, (_, row) => Float64Array.from(values.subarray(ends[row], ends[row + 1])));
   }
 
+  /** The bytes of a row as they lie in the message: no copy, not to be written. */
   bytes(name: string, row: number): Uint8Array {
-    const { bytes, width } = this.allBytes(name);
-    return bytes.subarray(row * width, (row + 1) * width);
-  }
-
-  /** FixedSizeBinary: the bytes of all rows, one after the other, as they lie in the message. */
-  allBytes(name: string): { readonly bytes: Uint8Array; readonly width: number } {
     const { kind, node, buffer, width } = this.place(name);
     if (kind !== 'bytes' || this.frame.nullCount(node) > 0) throw this.kind(name, kind, 'bytes of fixed size');
-    return { bytes: this.frame.view(buffer + 1, Uint8Array, this.rows * width) as Uint8Array, width };
+    return this.frame.view(buffer + 1, Uint8Array, width, row * width) as Uint8Array;
   }
 
   private place(name: string): Place {
@@ -154,7 +167,7 @@ interface ArrowType {
 }
 
 /** @throws RangeError for a type that no surface has: a page of another version than the service. */
-function layoutOf(table: ArrowTable, hash: string): Layout {
+function layoutOf(table: ArrowTable): Layout {
   const places = new Map<string, Place>();
   let node = 0;
   let buffer = 0;
@@ -178,7 +191,8 @@ function layoutOf(table: ArrowTable, hash: string): Layout {
       default: throw new RangeError(`column ${name} of a live message has Arrow type ${type.typeId}, which this page does not read; reload it`);
     }
   }
-  return { hash, names: table.names, places };
+  const { metadata, names } = table;
+  return { surface: metadata.get('surface') ?? '', hash: metadata.get('schema_hash') ?? '', names, places };
 }
 
 function viewOf({ typeId, bitWidth, signed, precision }: ArrowType, name: string): ViewType {
@@ -236,37 +250,58 @@ class Frame {
     this.buffers = this.follow(this.field(batch, 2)) + 4;
   }
 
-  /** Schema metadata; null when it does not say. */
-  metadata(name: string): string | null {
+  /** Whether the schema's metadata says this under a name. */
+  says(name: string, value: string): boolean {
     const field = this.field(this.schema, 2);
-    if (field === 0) return null;
+    if (field === 0) return false;
     const pairs = this.follow(field);
     for (let i = 0, at = pairs + 4; i < this.data.getInt32(pairs, true); i++, at += 4) {
       const pair = this.follow(at);
-      if (this.isText(this.follow(this.field(pair, 0)), name)) return this.text(this.follow(this.field(pair, 1)));
+      if (this.isText(this.follow(this.field(pair, 0)), name)) return this.isText(this.follow(this.field(pair, 1)), value);
     }
-    return null;
+    return false;
   }
 
   nullCount(node: number): number {
     return this.nodes === 0 ? 0 : this.long(this.nodes + 16 * node + 8);
   }
 
-  /** `length` values of a buffer of the batch. @throws RangeError when the buffer is shorter */
-  view(buffer: number, type: ViewType, length: number): View {
+  /** `length` values of a buffer of the batch, from a byte of it on. @throws RangeError when the message is shorter */
+  view(buffer: number, type: ViewType, length: number, fromByte = 0): View {
     if (this.buffers === 0) return new type(this.buffer, 0, 0);
-    return new type(this.buffer, this.body + this.long(this.buffers + 16 * buffer), length);
+    return new type(this.buffer, this.body + this.long(this.buffers + 16 * buffer) + fromByte, length);
   }
 
-  /** The words of the one dictionary a live surface has. */
-  words(): string[] {
-    if (this.dictionary === null) return [];
+  /** One value of a buffer of the batch. @throws RangeError when the buffer is shorter */
+  value(buffer: number, type: ViewType, row: number): number {
+    const { data } = this;
+    const at = this.body + this.long(this.buffers + 16 * buffer);
+    switch (type) {
+      case Float64Array: return data.getFloat64(at + 8 * row, true);
+      case Float32Array: return data.getFloat32(at + 4 * row, true);
+      case Int32Array: return data.getInt32(at + 4 * row, true);
+      case Uint32Array: return data.getUint32(at + 4 * row, true);
+      case Int16Array: return data.getInt16(at + 2 * row, true);
+      case Uint16Array: return data.getUint16(at + 2 * row, true);
+      case Int8Array: return data.getInt8(at + row);
+      default: return data.getUint8(at + row);
+    }
+  }
+
+  /** Code of a word in the one dictionary a live surface has, -1 when it is not in it. */
+  codeOf(word: string): number {
+    if (this.dictionary === null) return -1;
     const { batch, body } = this.dictionary;
     const count = this.long(this.field(batch, 0));
     const buffers = this.follow(this.field(batch, 2)) + 4;
-    const ends = new Int32Array(this.buffer, body + this.long(buffers + 16), count + 1);
+    const ends = body + this.long(buffers + 16);
     const text = body + this.long(buffers + 32);
-    return Array.from({ length: count }, (_, i) => this.ascii(text + ends[i]!, text + ends[i + 1]!));
+    for (let code = 0; code < count; code++) {
+      const from = this.data.getInt32(ends + 4 * code, true);
+      const length = this.data.getInt32(ends + 4 * code + 4, true) - from;
+      if (length === word.length && this.isAscii(text + from, word)) return code;
+    }
+    return -1;
   }
 
   /** Where a field of a table lies, 0 when it has its default. */
@@ -287,18 +322,11 @@ class Frame {
   }
 
   private isText(at: number, wanted: string): boolean {
-    if (this.data.getInt32(at, true) !== wanted.length) return false;
-    for (let i = 0; i < wanted.length; i++) if (this.bytes[at + 4 + i] !== wanted.charCodeAt(i)) return false;
+    return this.data.getInt32(at, true) === wanted.length && this.isAscii(at + 4, wanted);
+  }
+
+  private isAscii(at: number, wanted: string): boolean {
+    for (let i = 0; i < wanted.length; i++) if (this.bytes[at + i] !== wanted.charCodeAt(i)) return false;
     return true;
-  }
-
-  private text(at: number): string {
-    return this.ascii(at + 4, at + 4 + this.data.getInt32(at, true));
-  }
-
-  private ascii(from: number, to: number): string {
-    let text = '';
-    for (let i = from; i < to; i++) text += String.fromCharCode(this.bytes[i]!);
-    return text;
   }
 }

@@ -1,21 +1,20 @@
 import { describe, expect, it } from 'vitest';
 import { FlowSums } from '../../src/model/flow_sums';
-import type { WallSecond } from '../../src/model/ladder';
+import type { LadderSecond } from '../../src/model/ladder';
 import type { WindowNo } from '../../src/units/time';
 import { numbers } from '../samples/rows';
 import { at } from './seconds';
 
-function second(window: WindowNo, centre: number, next: () => number): WallSecond {
+function second(window: WindowNo, centre: number, next: () => number): LadderSecond {
   const side = (from: number): number[] => Array.from({ length: Math.floor(next() * 30) }, (_, k) => from + k);
   const asks = side(centre);
   const ticks = Float64Array.from([...asks, ...side(centre - 25)]);
-  const lots = (): Float64Array => ticks.map(() => Math.floor(next() * 200));
-  const none = new Float64Array(ticks.length);
-  return { window, askRows: asks.length, ticks, start: none, end: none, rest: none, add: lots(), pull: lots(), pullRest: none, fill: none };
+  const lots = (): Int32Array => Int32Array.from(ticks, () => Math.floor(next() * 200));
+  return { window, askRows: asks.length, ticks, end: new Int32Array(ticks.length), add: lots(), pull: lots() };
 }
 
 /** The same by looking at every row. */
-function plain(held: ReadonlyMap<WindowNo, WallSecond>, first: number, last: number, low: number, ticks: number, what: 'pull' | 'add'): number {
+function plain(held: ReadonlyMap<WindowNo, LadderSecond>, first: number, last: number, low: number, ticks: number, what: 'pull' | 'add'): number {
   let sum = 0;
   for (const [window, wall] of held) {
     if (window < first || window > last) continue;
@@ -27,7 +26,7 @@ function plain(held: ReadonlyMap<WindowNo, WallSecond>, first: number, last: num
 describe('sums of the flow', () => {
   it('equal sums over all rows while seconds come, go, change, and the price runs away', () => {
     const next = numbers(3);
-    const held = new Map<WindowNo, WallSecond>();
+    const held = new Map<WindowNo, LadderSecond>();
     const sums = new FlowSums();
     let head = 40;
     let centre = 27_800;

@@ -1,17 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { bandLevels, CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor, rowAt, WallSeconds, type WallSecond } from '../../src/model/ladder';
+import { bandLevels, CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor, rowAt, WallSeconds, type LadderSecond } from '../../src/model/ladder';
 import type { WindowNo } from '../../src/units/time';
 import { at } from './seconds';
 
 type Level = readonly [side: 'ask' | 'bid', ticks: number, end: number, add?: number, pull?: number];
 
-function second(window: WindowNo, levels: readonly Level[]): WallSecond {
+function second(window: WindowNo, levels: readonly Level[]): LadderSecond {
   const rows = [...levels].sort((a, b) => (a[0] === b[0] ? a[1] - b[1] : a[0] === 'ask' ? -1 : 1));
-  const column = (k: 1 | 2 | 3 | 4): Float64Array => Float64Array.from(rows, (level) => level[k] ?? 0);
-  const nothing = new Float64Array(rows.length);
+  const lots = (k: 2 | 3 | 4): Int32Array => Int32Array.from(rows, (level) => level[k] ?? 0);
   return {
-    window, askRows: rows.filter(([side]) => side === 'ask').length, ticks: column(1), start: nothing, end: column(2),
-    rest: nothing, add: column(3), pull: column(4), pullRest: nothing, fill: nothing,
+    window, askRows: rows.filter(([side]) => side === 'ask').length, ticks: Float64Array.from(rows, (level) => level[1]),
+    end: lots(2), add: lots(3), pull: lots(4),
   };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { GLYPHS, PHASES, setNumber, textWidthPx, type GlyphSet } from '../../src/render/glyphs';
+import { boundsOf, GLYPHS, PHASES, setNumber, textWidthPx, tintOf, type GlyphSet } from '../../src/render/glyphs';
 import { LadderPixels, type LadderLook, type LadderPlace } from '../../src/render/ladder_pixels';
 import { shortLotsText, signedText } from '../../src/ui/text';
 import { firstDifference, numbers } from '../samples/rows';
@@ -7,9 +7,10 @@ import { firstDifference, numbers } from '../samples/rows';
 /** Shapes that differ for every glyph and phase; nobody can read them. */
 function glyphSet(next: () => number): GlyphSet {
   const [widthPx, heightPx] = [9, 11];
+  const coverage = [0, 1, 2].map(() => Uint8Array.from({ length: GLYPHS.length * PHASES * widthPx * heightPx }, () => (next() < 0.5 ? 0 : next() * 256)));
   return {
     widthPx, heightPx, originPx: 1, advancePx: Float64Array.from(GLYPHS, () => 5.5 + next()),
-    coverage: [0, 1, 2].map(() => Uint8Array.from({ length: GLYPHS.length * PHASES * widthPx * heightPx }, () => (next() < 0.5 ? 0 : next() * 256))),
+    coverage, bounds: coverage.map((ink) => boundsOf(ink, widthPx, heightPx)),
     inks: [[250, 240, 230], [10, 200, 90], [240, 20, 60]],
   };
 }
@@ -76,11 +77,26 @@ describe('the ladder in pixels', () => {
     expect(painted).toBeGreaterThan(400);
   });
 
+  it('sets a number on a ground it knows as it sets one on a ground it does not know', () => {
+    const [width, height] = [60, 20];
+    const ground = [12, 90, 201] as const;
+    const paint = (tinted: readonly [number, number, number]): Uint8ClampedArray => {
+      const bytes = new Uint8ClampedArray(4 * width * height).map((_, i) => [...ground, 255][i % 4]!);
+      const tint = tintOf(tinted, set.inks[2]!);
+      setNumber({ width, height, bytes, words: new Uint32Array(bytes.buffer) }, set, '907M', 2, [tintOf([0, 0, 0], set.inks[2]!), tint], 50.6, 9, 0, width);
+      return bytes;
+    };
+    const known = paint(ground);
+    expect(firstDifference(known, paint([9, 9, 9]))).toBe(-1);
+    expect(known.filter((byte, i) => byte !== [...ground, 255][i % 4]).length).toBeGreaterThan(200);
+  });
+
   it('sets a number with its end where it is told, in its cell only', () => {
     const [width, height] = [60, 20];
     const bytes = new Uint8ClampedArray(4 * width * height);
     const right = 40.25;
-    setNumber({ width, height, bytes }, set, '1.2k', 1, right, 10, 24, 38);
+    const other = tintOf([1, 2, 3], set.inks[1]!);
+    setNumber({ width, height, bytes, words: new Uint32Array(bytes.buffer) }, set, '1.2k', 1, [other, other], right, 10, 24, 38);
     const lit = Array.from({ length: width * height }, (_, i) => i).filter((i) => bytes[4 * i + 1]! > 0);
     expect(lit.length).toBeGreaterThan(20);
     expect(Math.min(...lit.map((i) => i % width))).toBeGreaterThanOrEqual(24);

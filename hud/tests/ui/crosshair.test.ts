@@ -5,9 +5,10 @@ import type { SecondNumbers } from '../../src/ui/feeds';
 import { at } from '../model/seconds';
 
 const one = (...values: number[]): Float64Array => Float64Array.from(values);
+const lots = (...values: number[]): Int32Array => Int32Array.from(values);
 const wall: WallSecond = {
-  window: at(0), askRows: 1, ticks: one(100, 100), start: one(50, 7), end: one(60, 5), rest: one(40, 5), add: one(30, 0),
-  pull: one(15, 2), pullRest: one(9, 0), fill: one(5, 0),
+  window: at(0), askRows: 1, ticks: one(100, 100), start: lots(50, 7), end: lots(60, 5), rest: lots(40, 5), add: lots(30, 0),
+  pull: lots(15, 2), pullRest: lots(9, 0), fill: lots(5, 0),
 };
 const numbers = {
   window: at(0), wall, vacuumScore: one(0.41, 0.3), vacuumFlow: one(0.62, 0), hasSpot: true, component: () => 0,

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { History } from '../../src/model/history';
 import type { Snapshot } from '../../src/model/snapshot';
-import { Feeds, wallSeconds } from '../../src/ui/feeds';
+import type { LadderSecond } from '../../src/model/ladder';
+import { Feeds, ladderSeconds } from '../../src/ui/feeds';
 import type { PanelContext } from '../../src/ui/panel';
 import { tickOf } from '../../src/units/price';
 import { windowEndNs, type WindowNo } from '../../src/units/time';
@@ -25,7 +26,8 @@ function table(columns: Columns): SurfaceTable {
     has: (name) => name in columns,
     numbers: (name) => Float64Array.from(column(name) as number[]),
     bigints: (name) => BigInt64Array.from(column(name) as bigint[]),
-    texts: (name) => column(name) as string[],
+    ints: (name) => Int32Array.from(column(name) as number[]),
+    matches: (name, word) => Uint8Array.from(column(name), (value) => (value === word ? 1 : 0)),
     bools: (name) => Uint8Array.from(column(name) as number[]),
     lists: (name) => (column(name) as number[][]).map((list) => Float64Array.from(list)),
     bytes: () => new Uint8Array(0),
@@ -47,15 +49,17 @@ function wall(...rows: readonly (readonly [WindowNo, 'A' | 'B', number, number])
 
 describe('rows of the wall', () => {
   it('become seconds with asks before bids and prices in ticks', () => {
-    const seconds = wallSeconds(wall([at(0), 'A', 1, 10], [at(0), 'A', 2, 20], [at(0), 'B', -1, 30], [at(1), 'B', -3, 40]), TICK);
-    expect([...seconds.keys()]).toEqual([at(0), at(1)]);
-    const first = seconds.get(at(0))!;
+    const seconds = ladderSeconds(wall([at(0), 'A', 1, 10], [at(0), 'A', 2, 20], [at(0), 'B', -1, 30], [at(1), 'B', -3, 40]), TICK);
+    expect(seconds.map(({ window }) => window)).toEqual([at(0), at(1)]);
+    const [first, second] = seconds as [LadderSecond, LadderSecond];
     expect(first.askRows).toBe(2);
     expect([...first.ticks]).toEqual([101, 102, 99]);
     expect([...first.end]).toEqual([10, 20, 30]);
-    expect([...first.pullRest]).toEqual([14, 24, 34]);
-    expect(seconds.get(at(1))!.askRows).toBe(0);
-    expect([...seconds.get(at(1))!.ticks]).toEqual([97]);
+    expect([...first.add]).toEqual([12, 22, 32]);
+    expect([...first.pull]).toEqual([13, 23, 33]);
+    expect(second.askRows).toBe(0);
+    expect([...second.ticks]).toEqual([97]);
+    expect([...second.end]).toEqual([40]);
   });
 });
 
