@@ -21,7 +21,8 @@ export class FlowSums {
 
   /** Make them the sums of these seconds, whatever they were before; a window that `held` does not know counts nothing. */
   cover(first: WindowNo, last: WindowNo, held: ReadonlyMap<WindowNo, LadderSecond>): void {
-    for (const [window, second] of this.inside) {
+    for (const second of this.inside.values()) {
+      const { window } = second;
       if (window >= first && window <= last && held.get(window) === second) continue;
       this.inside.delete(window);
       this.count(second, -1);

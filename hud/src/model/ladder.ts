@@ -32,8 +32,7 @@ export interface WallSecond extends LadderSecond {
   readonly fill: Int32Array;
 }
 
-export const SIDES = ['bid', 'ask'] as const;
-export type Side = (typeof SIDES)[number];
+export type Side = 'bid' | 'ask';
 
 /** First row of [lo, hi) whose ticks are >= `ticks`. */
 function lowerBound(values: Float64Array, lo: number, hi: number, ticks: number): number {
@@ -77,24 +76,26 @@ export function bandLevels(second: LadderSecond, spotTicks: number): Record<Dire
   return { above: counted('above'), below: counted('below') };
 }
 
-/** One rung: `groupTicks` prices from `lowTicks` up. */
-export interface Rung {
-  readonly lowTicks: Ticks;
-  readonly bidQty: number;
-  readonly askQty: number;
-  /** Change of bid and ask lots together against 5 s before; NaN when that second is not held. */
-  readonly changeQty: number;
-  readonly pulledQty: number;
-  readonly addedQty: number;
-}
-
+/** Rungs in columns, from the lowest price up, without a gap: rung i holds `groupTicks` prices from `firstTicks + i * groupTicks` up. */
 export interface LadderRungs {
   readonly window: WindowNo;
   readonly groupTicks: number;
-  /** From the lowest price up, without a gap. */
-  readonly rungs: readonly Rung[];
+  readonly firstTicks: Ticks;
+  readonly count: number;
+  readonly bidQty: Float64Array;
+  readonly askQty: Float64Array;
+  /** Change of bid and ask lots together against 5 s before; NaN when that second is not held. */
+  readonly changeQty: Float64Array;
+  readonly pulledQty: Float64Array;
+  readonly addedQty: Float64Array;
   /** Seconds the sums run over: 30, or fewer right after the page was opened or data were missing. */
   readonly flowSeconds: number;
+}
+
+/** The rung that a price lies in, -1 when it is none of them. */
+export function rungAt({ firstTicks, count, groupTicks }: LadderRungs, ticks: number): number {
+  const rung = Math.floor((ticks - firstTicks) / groupTicks);
+  return rung >= 0 && rung < count ? rung : -1;
 }
 
 /** Prices per rung, so that a rung is at least `minPx` high: 1, 2, 4 ticks, then whole points. */
@@ -144,6 +145,7 @@ export class WallSeconds {
 
   /** Newest window held at or before `window`; NaN when none is. */
   newest(window: WindowNo): WindowNo {
+    if (this.held.has(window)) return window;
     let best = Number.NaN;
     for (const held of this.held.keys()) if (held <= window && !(held <= best)) best = held;
     return best as WindowNo;
@@ -155,33 +157,33 @@ export class WallSeconds {
     if (now === undefined) return null;
     const first = Math.floor(lowTicks / groupTicks) * groupTicks;
     const count = Math.floor((highTicks - first) / groupTicks) + 1;
-    const top = first + count * groupTicks;
-    const each = (second: LadderSecond, side: Side, visit: (rung: number, row: number) => void): void => {
+    const lots = (second: LadderSecond, side: Side, to: Float64Array): Float64Array => {
+      const { ticks, end } = second;
       const [lo, hi] = rowsOf(second, side);
-      for (let row = lowerBound(second.ticks, lo, hi, first); row < hi && second.ticks[row]! < top; row++) {
-        visit(Math.floor((second.ticks[row]! - first) / groupTicks), row);
+      for (let row = lowerBound(ticks, lo, hi, first); row < hi; row++) {
+        const rung = Math.floor((ticks[row]! - first) / groupTicks);
+        if (rung >= count) break;
+        to[rung]! += end[row]!;
       }
+      return to;
     };
-    const bid = new Float64Array(count);
-    const ask = new Float64Array(count);
-    each(now, 'bid', (rung, row) => { bid[rung]! += now.end[row]!; });
-    each(now, 'ask', (rung, row) => { ask[rung]! += now.end[row]!; });
-
+    const bidQty = lots(now, 'bid', new Float64Array(count));
+    const askQty = lots(now, 'ask', new Float64Array(count));
     const before = this.held.get((window - CHANGE_SECONDS) as WindowNo);
-    const change = new Float64Array(count).fill(before === undefined ? Number.NaN : 0);
-    if (before !== undefined) {
-      for (let rung = 0; rung < count; rung++) change[rung] = bid[rung]! + ask[rung]!;
-      for (const side of SIDES) each(before, side, (rung, row) => { change[rung]! -= before.end[row]!; });
-    }
+    const changeQty = before === undefined ? new Float64Array(count).fill(Number.NaN)
+      : lots(before, 'ask', lots(before, 'bid', new Float64Array(count)));
+    for (let rung = 0; rung < count; rung++) changeQty[rung] = bidQty[rung]! + askQty[rung]! - changeQty[rung]!;
 
-    this.flows.cover((window - FLOW_SECONDS + 1) as WindowNo, window, this.held);
-    const rungs = Array.from({ length: count }, (_, i): Rung => {
-      const lowTicks = (first + i * groupTicks) as Ticks;
-      return {
-        lowTicks, bidQty: bid[i]!, askQty: ask[i]!, changeQty: change[i]!,
-        pulledQty: this.flows.pulledQty(lowTicks, groupTicks), addedQty: this.flows.addedQty(lowTicks, groupTicks),
-      };
-    });
-    return { window, groupTicks, rungs, flowSeconds: this.flows.seconds };
+    const { flows } = this;
+    flows.cover((window - FLOW_SECONDS + 1) as WindowNo, window, this.held);
+    const pulledQty = new Float64Array(count);
+    const addedQty = new Float64Array(count);
+    for (let rung = 0; rung < count; rung++) {
+      pulledQty[rung] = flows.pulledQty(first + rung * groupTicks, groupTicks);
+      addedQty[rung] = flows.addedQty(first + rung * groupTicks, groupTicks);
+    }
+    return {
+      window, groupTicks, firstTicks: first as Ticks, count, bidQty, askQty, changeQty, pulledQty, addedQty, flowSeconds: flows.seconds,
+    };
   }
 }

@@ -47,12 +47,14 @@ export function volumeProfile(
   };
 }
 
-/** Volume at prices [lowTicks, highTicks). */
-export function volumeBetween(profile: VolumeProfile, lowTicks: number, highTicks: number): number {
-  let sum = 0;
-  for (let i = 0; i < profile.ticks.length; i++) {
-    const price = profile.ticks[i]!;
-    if (price >= lowTicks && price < highTicks) sum += profile.buyQty[i]! + profile.sellQty[i]! + profile.auctionQty[i]!;
+/** Volume of `count` rungs of `groupTicks` prices each, from `firstTicks` up; zeros without a profile. */
+export function volumeOfRungs(profile: VolumeProfile | null, firstTicks: number, count: number, groupTicks: number): Float64Array {
+  const qty = new Float64Array(count);
+  if (profile === null) return qty;
+  const { ticks, buyQty, sellQty, auctionQty } = profile;
+  for (let i = 0; i < ticks.length; i++) {
+    const rung = Math.floor((ticks[i]! - firstTicks) / groupTicks);
+    if (rung >= 0 && rung < count) qty[rung]! += buyQty[i]! + sellQty[i]! + auctionQty[i]!;
   }
-  return sum;
+  return qty;
 }

@@ -97,11 +97,13 @@ export function setNumber(
 }
 
 function blend(
-  to: Pixels, { widthPx, heightPx, coverage, bounds, inks }: GlyphSet, shape: number, ink: number, [first, second]: readonly [Tint, Tint],
+  to: Pixels, { widthPx, heightPx, coverage, bounds, inks }: GlyphSet, shape: number, ink: number, tints: readonly [Tint, Tint],
   left: number, top: number, x0: number, x1: number,
 ): void {
   const { bytes, words, width, height } = to;
   const shapes = coverage[ink]!;
+  const first = tints[0];
+  const second = tints[1];
   const within = bounds[ink]!;
   const from = Math.max(within[4 * shape]!, x0 - left, -left);
   const end = Math.min(within[4 * shape + 1]!, x1 - left, width - left);
@@ -117,10 +119,8 @@ function blend(
       else if (ground === second.ground) words[at] = second.words[a]!;
       else {
         const share = a / 255;
-        const [red, green, blue] = inks[ink]!;
-        bytes[4 * at]! += (red - bytes[4 * at]!) * share;
-        bytes[4 * at + 1]! += (green - bytes[4 * at + 1]!) * share;
-        bytes[4 * at + 2]! += (blue - bytes[4 * at + 2]!) * share;
+        const rgb = inks[ink]!;
+        for (let k = 0; k < 3; k++) bytes[4 * at + k]! += (rgb[k]! - bytes[4 * at + k]!) * share;
       }
     }
   }

@@ -47,9 +47,9 @@ const UNPAINTED = -1e300;
 
 /** What the cells of a column are painted with, on a common rung and on that of spot. */
 interface Paint {
-  readonly ground: Rgb;
-  /** Ground under the bar; the ground where the column has none. */
-  readonly bar: Rgb;
+  /** Words of the ground, and of the bar over it; the ground again where the column has none. */
+  readonly ground: number;
+  readonly bar: number;
   /** Of the ink, and of that of numbers below zero, on ground and bar. */
   readonly tints: readonly [Tint, Tint];
   readonly tintsBelow: readonly [Tint, Tint];
@@ -86,11 +86,12 @@ export class LadderPixels implements Pixels {
         const colour = look.bars[column] ?? ground;
         const bar = ground.map((level, k) => Math.round(level + (colour[k]! - level) * look.barOpacity)) as unknown as Rgb;
         const tints = (k: number): [Tint, Tint] => [tintOf(ground, look.glyphs.inks[k]!), tintOf(bar, look.glyphs.inks[k]!)];
-        return { ground, bar, tints: tints(ink), tintsBelow: tints(inkBelow) };
+        const [onGround, onBar] = tints(ink);
+        return { ground: onGround.ground, bar: onBar.ground, tints: [onGround, onBar], tintsBelow: tints(inkBelow) };
       };
       return [paint(look.ground), paint(look.raised)];
     });
-    this.fill(0, width, 0, height, look.ground);
+    this.words.fill(this.paints[0]![0].ground);
   }
 
   /**
@@ -126,12 +127,14 @@ export class LadderPixels implements Pixels {
     const left = this.lefts[at]!;
     // what the number before covered, and where the bar is longer or shorter
     const from = isOther ? x0 : bar === bars ? left : Math.min(left, x0 + Math.min(bar, bars));
-    let [top, bottom] = [tops[rung]!, bottoms[rung]!];
+    let top = tops[rung]!;
+    let bottom = bottoms[rung]!;
     // a line of ground between two rungs
     const barBottom = Math.max(top + 1, bottom - 1);
     if (!isOther && bar === bars) {
       const first = middle[rung]! - (glyphs.heightPx >> 1);
-      [top, bottom] = [Math.max(top, first), Math.min(bottom, first + glyphs.heightPx)];
+      top = Math.max(top, first);
+      bottom = Math.min(bottom, first + glyphs.heightPx);
     }
     this.fill(from, x1, top, bottom, paint.ground);
     if (bar > 0) this.fill(from, Math.min(x1, x0 + bar), top, Math.min(bottom, barBottom), paint.bar);
@@ -142,16 +145,9 @@ export class LadderPixels implements Pixels {
     );
   }
 
-  private fill(x0: number, x1: number, top: number, bottom: number, [red, green, blue]: Rgb): void {
-    const { bytes, words, width } = this;
-    const first = top * width + x0;
-    if (x1 <= x0 || bottom <= top) return;
-    bytes[4 * first] = red;
-    bytes[4 * first + 1] = green;
-    bytes[4 * first + 2] = blue;
-    bytes[4 * first + 3] = 255;
-    // in whatever order this machine keeps the bytes of a word
-    const colour = words[first]!;
-    for (let y = top, at = first; y < bottom; y++, at += width) words.fill(colour, at, at + x1 - x0);
+  private fill(x0: number, x1: number, top: number, bottom: number, word: number): void {
+    const { words, width } = this;
+    if (x1 <= x0) return;
+    for (let y = top, at = top * width + x0; y < bottom; y++, at += width) words.fill(word, at, at + x1 - x0);
   }
 }

@@ -65,7 +65,8 @@ function flowPanel(): Panel {
           for (let w = part.first; w <= part.last; w++) {
             const slot = history.slotOf(w as WindowNo);
             if (slot < 0) continue;
-            const [buy, sell] = [history.buyQty[slot]!, history.sellQty[slot]!];
+            const buy = history.buyQty[slot]!;
+            const sell = history.sellQty[slot]!;
             const x = viewport.xOfSecond(w - 1);
             const up = Math.min(1, buy / scale) * middle;
             const down = Math.min(1, sell / scale) * (height - middle - 1);
@@ -117,7 +118,8 @@ function deltaPanel(): Panel {
       const last = Math.min(head, Math.ceil(viewport.rightSecond) + 1);
       const { cumDelta, firstWindow } = day;
       const at = (w: number): number => cumDelta[w - firstWindow] ?? Number.NaN;
-      let [low, high] = [Infinity, -Infinity];
+      let low = Infinity;
+      let high = -Infinity;
       for (let i = first - firstWindow; i <= last - firstWindow; i++) {
         const value = cumDelta[i]!;
         if (value < low) low = value;

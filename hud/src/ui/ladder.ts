@@ -1,8 +1,8 @@
 /** The ladder at the head: lots now, change over 5 s, pulled and added over 30 s, traded today. Numbers from `wall`. */
 import { BOOK_VALID } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
-import { CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor, type LadderRungs } from '../model/ladder';
-import { volumeBetween } from '../model/profile';
+import { CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor, rungAt, type LadderRungs } from '../model/ladder';
+import { volumeOfRungs } from '../model/profile';
 import type { ViewportView } from '../model/viewport';
 import { LadderPixels, type LadderLook } from '../render/ladder_pixels';
 import { priceKey, Sketch, type Sheet } from './canvas';
@@ -67,7 +67,7 @@ export const ladder: Panel = {
       bookValid ? '' : 'book invalid',
     ].filter((note) => note !== '').join(' · ');
     // another place of the rows, or other notes, is another sheet; else only cells whose numbers differ are drawn
-    const isFresh = !placed.isFrom(sketch.size, rows?.rungs[0]?.lowTicks, rows?.rungs.length, group, notes, sheet.width, ...priceKey(viewport)) || sheet.isBare;
+    const isFresh = !placed.isFrom(sketch.size, rows?.firstTicks, rows?.count, group, notes, sheet.width, ...priceKey(viewport)) || sheet.isBare;
     if (isFresh) drawFrame(sheet, notes);
     if (rows === null) return;
     if (isFresh) {
@@ -77,14 +77,14 @@ export const ladder: Panel = {
     if (tradedOf !== feeds.profile) {
       tradedOf = feeds.profile;
       const { profile } = feeds;
-      traded = Float64Array.from(rows.rungs, ({ lowTicks }) => (profile === null ? 0 : volumeBetween(profile.volume, lowTicks, lowTicks + group)));
+      traded = volumeOfRungs(profile?.volume ?? null, rows.firstTicks, rows.count, group);
     }
     drawRungs(sheet, viewport, rows, spot);
     sketch.describe(() => {
-      const best = rows.rungs.find((row) => spot >= row.lowTicks && spot < row.lowTicks + group);
-      return best === undefined ? 'Ladder' : `Ladder at ${windowText(at)}, one second data. At ${priceText(best.lowTicks, source.tick)}`
-        + `: ${lotsText(best.bidQty)} lots bid, ${lotsText(best.askQty)} offered, ${lotsText(best.pulledQty)} pulled and`
-        + ` ${lotsText(best.addedQty)} added in ${rows.flowSeconds} seconds`;
+      const i = rungAt(rows, spot);
+      return i < 0 ? 'Ladder' : `Ladder at ${windowText(at)}, one second data. At ${priceText(rows.firstTicks + i * group, source.tick)}`
+        + `: ${lotsText(rows.bidQty[i]!)} lots bid, ${lotsText(rows.askQty[i]!)} offered, ${lotsText(rows.pulledQty[i]!)} pulled and`
+        + ` ${lotsText(rows.addedQty[i]!)} added in ${rows.flowSeconds} seconds`;
     });
   },
 };
@@ -98,7 +98,7 @@ const lookMade = new Made();
 let cells = new Float64Array(0);
 let bars = new Int32Array(0);
 /** Lots traded today per rung, and the profile they are of. */
-let traded = new Float64Array(0);
+let traded: Float64Array = new Float64Array(0);
 let tradedOf: Feeds['profile'] = null;
 
 /** Heads and notes on an empty sheet. */
@@ -129,21 +129,21 @@ function lookOf(dpr: number): LadderLook {
 }
 
 /** Place the rungs on an empty picture. */
-function begin({ g, width, height }: Sheet, viewport: ViewportView, { rungs, groupTicks }: LadderRungs): void {
+function begin({ g, width, height }: Sheet, viewport: ViewportView, { firstTicks, count, groupTicks }: LadderRungs): void {
   const { dpr } = viewport;
   const [widthPx, heightPx] = [g.canvas.width, g.canvas.height];
   const headHeight = sketch.size * 1.5;
   const rungHeight = groupTicks * viewport.pxPerTick / dpr;
-  const top = new Int32Array(rungs.length);
-  const bottom = new Int32Array(rungs.length);
-  const middle = new Int32Array(rungs.length);
-  rungs.forEach(({ lowTicks }, i) => {
-    const y = viewport.yOfTicks(lowTicks + (groupTicks - 1) / 2);
-    if (y < headHeight + rungHeight / 2 - 2 || y > height - headHeight - rungHeight / 2 + 2) return;
+  const top = new Int32Array(count);
+  const bottom = new Int32Array(count);
+  const middle = new Int32Array(count);
+  for (let i = 0; i < count; i++) {
+    const y = viewport.yOfTicks(firstTicks + i * groupTicks + (groupTicks - 1) / 2);
+    if (y < headHeight + rungHeight / 2 - 2 || y > height - headHeight - rungHeight / 2 + 2) continue;
     top[i] = Math.max(Math.ceil(headHeight * dpr), Math.round((y - rungHeight / 2) * dpr));
     bottom[i] = Math.min(heightPx, Math.round((y + rungHeight / 2) * dpr));
     middle[i] = Math.round((y + 0.5) * dpr);
-  });
+  }
   // a pixel behind the numbers, whose last digit may stand a little over its edge
   const edges = [0, ...COLUMNS.map(({ right }, k) => (k === COLUMNS.length - 1 ? widthPx : Math.round(right * width * dpr) + 1))];
   const columns = COLUMNS.map(({ right, ink, text }, k) => ({
@@ -151,28 +151,27 @@ function begin({ g, width, height }: Sheet, viewport: ViewportView, { rungs, gro
   }));
   image = g.createImageData(widthPx, heightPx);
   pixels.begin(image.data, widthPx, heightPx, lookOf(dpr), { columns, top, bottom, middle });
-  cells = new Float64Array(rungs.length * COLUMNS.length);
+  cells = new Float64Array(count * COLUMNS.length);
   bars = new Int32Array(cells.length);
 }
 
 /** Cells whose number, bar or ground differs from what is drawn. */
-function drawRungs({ g, width }: Sheet, { dpr }: ViewportView, { rungs, groupTicks }: LadderRungs, spot: number): void {
+function drawRungs({ g, width }: Sheet, { dpr }: ViewportView, rows: LadderRungs, spot: number): void {
+  const { count, bidQty, askQty, changeQty, pulledQty, addedQty } = rows;
   let largest = 1;
-  for (const { bidQty, askQty } of rungs) largest = Math.max(largest, bidQty, askQty);
-  const longestPx = 0.16 * width * dpr;
-  let spotRung = -1;
-  for (let i = 0, at = 0; i < rungs.length; i++, at += COLUMNS.length) {
-    const { lowTicks, bidQty, askQty, changeQty, pulledQty, addedQty } = rungs[i]!;
-    if (spot >= lowTicks && spot < lowTicks + groupTicks) spotRung = i;
-    cells[at] = bidQty;
-    cells[at + 1] = askQty;
-    cells[at + 2] = Number.isNaN(changeQty) ? 0 : changeQty;
-    cells[at + 3] = pulledQty;
-    cells[at + 4] = addedQty;
+  for (let i = 0; i < count; i++) largest = Math.max(largest, bidQty[i]!, askQty[i]!);
+  const pxPerLot = 0.16 * width * dpr / largest;
+  for (let i = 0, at = 0; i < count; i++, at += COLUMNS.length) {
+    const [bid, ask, change] = [bidQty[i]!, askQty[i]!, changeQty[i]!];
+    cells[at] = bid;
+    cells[at + 1] = ask;
+    cells[at + 2] = Number.isNaN(change) ? 0 : change;
+    cells[at + 3] = pulledQty[i]!;
+    cells[at + 4] = addedQty[i]!;
     cells[at + 5] = traded[i]!;
-    bars[at] = bidQty > 0 ? Math.max(1, Math.round(longestPx * bidQty / largest)) : 0;
-    bars[at + 1] = askQty > 0 ? Math.max(1, Math.round(longestPx * askQty / largest)) : 0;
+    bars[at] = bid > 0 ? Math.max(1, Math.round(pxPerLot * bid)) : 0;
+    bars[at + 1] = ask > 0 ? Math.max(1, Math.round(pxPerLot * ask)) : 0;
   }
-  const { top, bottom } = pixels.show(cells, bars, spotRung);
+  const { top, bottom } = pixels.show(cells, bars, rungAt(rows, spot));
   if (top < bottom) g.putImageData(image!, 0, 0, 0, top, g.canvas.width, bottom - top);
 }

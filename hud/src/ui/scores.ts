@@ -30,8 +30,11 @@ interface Bar {
   readonly ghost: HTMLElement;
   readonly empty: HTMLElement;
   readonly value: HTMLElement;
-  /** What is shown: in words, and as shares of the cell. */
-  words: () => string;
+  /** What is shown: the reading, in words, and as shares of the cell. */
+  reading: Reading | null;
+  isEmpty: boolean;
+  readonly words: () => string;
+  readonly name: () => string;
   left: number;
   wide: number;
   ghostLeft: number;
@@ -41,7 +44,7 @@ let page: PanelContext;
 let host: HTMLElement;
 let stale: HTMLElement;
 let tug: { readonly marker: HTMLElement; readonly ghost: HTMLElement; readonly text: HTMLElement; readonly words: HTMLElement };
-const bars = new Map<string, Bar>();
+const bars: Record<Direction, Partial<Record<RowKey, Bar>>> = { above: {}, below: {} };
 const reader = new ScoreReader();
 const made = new Made();
 
@@ -64,13 +67,22 @@ function setPlace(mark: HTMLElement, share: number): void {
 }
 const places = new Map<HTMLElement, number>();
 
-function makeBar(direction: Direction, row: RowKey): Bar {
+function makeBar(direction: Direction, row: RowKey, name: string): Bar {
   const fill = el('i', { class: 'fill' });
   const ghost = el('i', { class: 'ghost' });
   const empty = el('span', { class: 'empty', hidden: true }, 'EMPTY');
   const cell = el('div', { class: `bar ${direction}` }, el('i', { class: 'zero' }), fill, ghost, empty);
   const value = el('output', { class: `value ${direction}`, id: `score-${direction}-${row}` });
-  const bar: Bar = { cell, fill, ghost, empty, value, words: () => '', left: Number.NaN, wide: Number.NaN, ghostLeft: Number.NaN };
+  const words = (): string => {
+    const { reading, isEmpty } = bar;
+    if (reading === null) return '';
+    return isEmpty ? 'EMPTY, no level holds depth'
+      : `${scoreText(reading.mean)} smoothed, ${scoreText(reading.raw)} this second, median ${scoreText(reading.median)}`;
+  };
+  const bar: Bar = {
+    cell, fill, ghost, empty, value, words, name: () => `${name} ${direction}: ${words()}`, reading: null, isEmpty: false,
+    left: Number.NaN, wide: Number.NaN, ghostLeft: Number.NaN,
+  };
   // the bar says in words what it shows to whoever points at it; nobody else reads a title
   cell.addEventListener('pointerenter', () => { cell.title = bar.words(); });
   return bar;
@@ -79,7 +91,9 @@ function makeBar(direction: Direction, row: RowKey): Bar {
 /** Share of a bar in steps that are finer than a pixel of it. */
 const inSteps = (share: number): number => Math.round(share * 1000) / 1000;
 
-function drawBar(bar: Bar, name: string, direction: Direction, reading: Reading, isEmpty: boolean): void {
+function drawBar(bar: Bar, direction: Direction, reading: Reading, isEmpty: boolean): void {
+  bar.reading = reading;
+  bar.isEmpty = isEmpty;
   // outward is easier: to the right above, to the left below
   const sign = direction === 'above' ? 1 : -1;
   const share = isEmpty || Number.isNaN(reading.deviation) ? 0 : shareOf(reading.deviation) * sign;
@@ -95,9 +109,7 @@ function drawBar(bar: Bar, name: string, direction: Direction, reading: Reading,
   if (ghostLeft !== bar.ghostLeft) bar.ghost.style.left = `${(bar.ghostLeft = ghostLeft) * 100}%`;
   setHidden(bar.empty, !isEmpty);
   setText(bar.value, isEmpty ? '–' : scoreText(reading.mean));
-  bar.words = () => (isEmpty ? 'EMPTY, no level holds depth'
-    : `${scoreText(reading.mean)} smoothed, ${scoreText(reading.raw)} this second, median ${scoreText(reading.median)}`);
-  describe(bar.value, () => `${name} ${direction}: ${bar.words()}`);
+  describe(bar.value, bar.name);
 }
 
 export const scores: Panel = {
@@ -114,9 +126,10 @@ export const scores: Panel = {
     tug = { marker, ghost, text, words };
     const grid = el('div', { class: 'score-grid' });
     for (const row of ROWS) {
-      const [below, above] = [makeBar('below', row), makeBar('above', row)];
-      bars.set(`below ${row}`, below);
-      bars.set(`above ${row}`, above);
+      const name = row === 'spot' ? 'Score' : row === 'touch' ? 'Touch score' : ROW_LABELS[row];
+      const [below, above] = [makeBar('below', row, name), makeBar('above', row, name)];
+      bars.below[row] = below;
+      bars.above[row] = above;
       grid.append(below.value, below.cell, el('span', { class: 'row-label', title: ROW_TITLES[row] }, ROW_LABELS[row]), above.cell, above.value);
     }
     host.append(
@@ -152,11 +165,10 @@ export const scores: Panel = {
     describe(tug.text, () => `Ease above less ease below ${mean} smoothed, ${signedText(pull.raw, scoreText)} this second`);
 
     for (const direction of DIRECTIONS) {
-      drawBar(bars.get(`${direction} spot`)!, 'Score', direction, readings[direction], false);
-      drawBar(bars.get(`${direction} touch`)!, 'Touch score', direction, readings[`${direction}Touch`], false);
-      for (const band of BANDS) {
-        drawBar(bars.get(`${direction} ${band}`)!, ROW_LABELS[band], direction, readings.bands[direction][band], isEmpty(direction, band));
-      }
+      const rows = bars[direction];
+      drawBar(rows.spot!, direction, readings[direction], false);
+      drawBar(rows.touch!, direction, direction === 'above' ? readings.aboveTouch : readings.belowTouch, false);
+      for (const band of BANDS) drawBar(rows[band]!, direction, readings.bands[direction][band], isEmpty(direction, band));
     }
 
     function isEmpty(direction: Direction, band: Band): boolean {

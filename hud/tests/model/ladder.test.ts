@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bandLevels, CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor, rowAt, WallSeconds, type LadderSecond } from '../../src/model/ladder';
+import { bandLevels, CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor, rowAt, WallSeconds, type LadderRungs, type LadderSecond } from '../../src/model/ladder';
 import type { WindowNo } from '../../src/units/time';
 import { at } from './seconds';
 
@@ -13,6 +13,11 @@ function second(window: WindowNo, levels: readonly Level[]): LadderSecond {
     end: lots(2), add: lots(3), pull: lots(4),
   };
 }
+
+const QTYS = ['bidQty', 'askQty', 'changeQty', 'addedQty', 'pulledQty'] as const;
+const rungOf = (ladder: LadderRungs, i: number): Record<(typeof QTYS)[number], number> => (
+  Object.fromEntries(QTYS.map((name) => [name, ladder[name][i]])) as Record<(typeof QTYS)[number], number>
+);
 
 /** The same numbers by plain loops over all levels. */
 function plain(all: readonly (readonly [number, readonly Level[]])[], now: number, low: number, ticks: number) {
@@ -41,24 +46,22 @@ describe('ladder', () => {
     for (const group of [1, 2, 4]) {
       const ladder = wall.rungs(at(39), 1003, 1050, group)!;
       expect(ladder.flowSeconds).toBe(FLOW_SECONDS);
-      expect(ladder.rungs[0]!.lowTicks).toBeLessThanOrEqual(1003);
-      expect(ladder.rungs.at(-1)!.lowTicks + group).toBeGreaterThan(1050);
-      expect(ladder.rungs.some((rung) => rung.addedQty > 0)).toBe(true);
-      for (const { lowTicks, ...numbers } of ladder.rungs) {
-        expect(numbers).toEqual(plain(all, at(39), lowTicks, group));
-      }
+      expect(ladder.firstTicks).toBeLessThanOrEqual(1003);
+      expect(ladder.firstTicks + ladder.count * group).toBeGreaterThan(1050);
+      expect(ladder.addedQty.some((qty) => qty > 0)).toBe(true);
+      for (let i = 0; i < ladder.count; i++) expect(rungOf(ladder, i)).toEqual(plain(all, at(39), ladder.firstTicks + i * group, group));
     }
   });
 
   it('says that a change is unknown while the second before is not held', () => {
     const wall = new WallSeconds();
     wall.add(second(at(10), [['bid', 5, 40]]));
-    const rung = wall.rungs(at(10), 5, 5, 1)!.rungs[0]!;
+    const rung = rungOf(wall.rungs(at(10), 5, 5, 1)!, 0);
     expect(rung.bidQty).toBe(40);
     expect(rung.changeQty).toBeNaN();
     expect(wall.rungs(at(10), 5, 5, 1)!.flowSeconds).toBe(1);
     wall.add(second(at(10 - CHANGE_SECONDS), []));
-    expect(wall.rungs(at(10), 5, 5, 1)!.rungs[0]!.changeQty).toBe(40);
+    expect(wall.rungs(at(10), 5, 5, 1)!.changeQty[0]).toBe(40);
   });
 
   it('gives nothing for a second it does not hold, and asks for what is missing', () => {

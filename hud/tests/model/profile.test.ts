@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { volumeBetween, volumeProfile } from '../../src/model/profile';
+import { volumeOfRungs, volumeProfile } from '../../src/model/profile';
 
 describe('volume profile', () => {
   it('adds rows of one price and finds the point of control', () => {
@@ -10,7 +10,9 @@ describe('volume profile', () => {
     expect(profile.totalQty).toBe(28);
     expect(profile.pointOfControl).toBe(10);
     expect(profile.peakQty).toBe(13);
-    expect(volumeBetween(profile, 10, 12)).toBe(23);
+    expect([...volumeOfRungs(profile, 8, 4, 2)]).toEqual([0, 23, 5, 0]);
+    expect([...volumeOfRungs(profile, 11, 1, 1)]).toEqual([10]);
+    expect([...volumeOfRungs(null, 8, 2, 2)]).toEqual([0, 0]);
   });
 
   it('takes the lowest of several that are equal', () => {
