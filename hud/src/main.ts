@@ -34,13 +34,21 @@ function shownWindows(): number {
   return (opening.minutes ?? openingSpan(innerWidth * 0.7, innerHeight * 0.7).minutes) * 60 + SPARE_SECONDS;
 }
 
+/** The frame after the next one begins when the next one is out; a page in the background paints nothing and does not wait. */
+function painted(): Promise<void> {
+  return new Promise((done) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => done()));
+    setTimeout(done, PATIENCE_MS);
+  });
+}
+
 // asked for before anything is built: the answer travels while the picture's shaders are compiled
 const session = new Session(store, api, {
   connect: (url) => new WebSocket(url),
   after: (ms, run) => window.setTimeout(run, ms),
   cancel: (timer) => window.clearTimeout(timer),
   now: () => performance.now(),
-}, opening, () => performance.now(), shownWindows);
+}, opening, () => performance.now(), shownWindows, painted);
 void session.run();
 await Promise.race([session.asked, new Promise((go) => setTimeout(go, PATIENCE_MS))]);
 

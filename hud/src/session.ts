@@ -66,7 +66,10 @@ export class Session implements TransportActions {
   private onAsked: () => void = () => {};
   private first: Promise<void> = Promise.resolve();
 
-  /** @param shownWindows seconds that the view shows: they are fetched first */
+  /**
+   * @param shownWindows seconds that the view shows: they are fetched first
+   * @param painted fulfilled when what the store holds now is on screen: what is older waits for it
+   */
   constructor(
     private readonly store: PageStore,
     private readonly api: HttpApi,
@@ -74,6 +77,7 @@ export class Session implements TransportActions {
     private readonly opening: Opening,
     private readonly nowMs: () => number,
     private readonly shownWindows: () => number = () => HISTORY_WINDOWS,
+    private readonly painted: () => Promise<void> = async () => {},
   ) {
     this.asked = new Promise((done) => { this.onAsked = done; });
     this.playing = opening.playing ?? true;
@@ -132,7 +136,7 @@ export class Session implements TransportActions {
       const tick = await this.knownTick(mine.signal);
       if (mine.signal.aborted) return;
       this.store.loadBlock(windowBlock(table, tick));
-      if (from > oldest) void this.loadOlder(oldest, from, mine.signal);
+      if (from > oldest) void this.painted().then(() => this.loadOlder(oldest, from, mine.signal));
       this.stream?.took(this.epoch, this.seqOf(end));
       this.store.setTransport({ seeking: null });
       this.store.setError(null);
@@ -147,6 +151,7 @@ export class Session implements TransportActions {
 
   /** Windows [oldest, before), behind the picture; their lack does not stop it. */
   private async loadOlder(oldest: number, before: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     try {
       const table = await this.api.pictures(windowEndNs((oldest - 1) as WindowNo), windowEndNs((before - 1) as WindowNo), signal);
       if (!signal.aborted) this.store.fillBlock(windowBlock(table, this.tick!));

@@ -70,11 +70,11 @@ let ports: FakePorts;
 let store: PageStore;
 let session: Session;
 
-async function opened(shownWindows?: unknown): Promise<void> {
+async function opened(shownWindows?: unknown, painted?: () => Promise<void>): Promise<void> {
   api = new FakeApi();
   ports = new FakePorts();
   store = new PageStore();
-  session = new Session(store, api as unknown as HttpApi, ports, {}, () => ports.nowMs, typeof shownWindows === 'number' ? () => shownWindows : undefined);
+  session = new Session(store, api as unknown as HttpApi, ports, {}, () => ports.nowMs, typeof shownWindows === 'number' ? () => shownWindows : undefined, painted);
   void session.run();
   await settled();
   ports.last.say(helloText());
@@ -99,7 +99,7 @@ describe('the opening second', () => {
 });
 
 describe('a session', () => {
-  beforeEach(opened);
+  beforeEach(() => opened());
 
   it('shows the half hour before the stream goes on with the next second', async () => {
     expect(api.asked).toEqual([11_800]);
@@ -282,6 +282,20 @@ describe('a session', () => {
     expect(api.asked, 'no half hour in one piece').toEqual([]);
     expect(head()).toBe(11_800);
     expect(store.snapshot.history.oldest).toBe(10_001);
+  });
+
+  it('asks for the older part when the picture is on screen, and not at all when the trader went elsewhere by then', async () => {
+    const waiting: (() => void)[] = [];
+    const painted = (): Promise<void> => new Promise((done) => waiting.push(done));
+    await opened(600, painted);
+    expect(api.ranges).toEqual([[11_199, 11_800]]);
+    expect(store.snapshot.stage).toBe('ready');
+    session.seek(13_000 as WindowNo);
+    await settled();
+    expect(api.ranges.slice(1)).toEqual([[12_399, 13_000]]);
+    for (const done of waiting) done();
+    await settled();
+    expect(api.ranges.slice(2), 'of the newer place only').toEqual([[11_200, 12_399]]);
   });
 
   it('takes the half hour in one piece where little of it is older than the view', async () => {

@@ -27,15 +27,18 @@ export interface GlyphSet {
 /** `bounds` of the shapes of one ink. */
 export function boundsOf(coverage: Uint8Array, widthPx: number, heightPx: number): Uint8Array {
   const bounds = new Uint8Array(4 * coverage.length / (widthPx * heightPx));
-  for (let shape = 0; shape < bounds.length / 4; shape++) {
-    let [left, right, top, bottom] = [widthPx, 0, heightPx, 0];
+  for (let shape = 0, at = 0; 4 * shape < bounds.length; shape++) {
+    let left = widthPx;
+    let right = 0;
+    let top = heightPx;
+    let bottom = 0;
     for (let y = 0; y < heightPx; y++) {
       for (let x = 0; x < widthPx; x++) {
-        if (coverage[(shape * heightPx + y) * widthPx + x] === 0) continue;
-        left = Math.min(left, x);
-        right = Math.max(right, x + 1);
-        top = Math.min(top, y);
-        bottom = Math.max(bottom, y + 1);
+        if (coverage[at++] === 0) continue;
+        if (x < left) left = x;
+        if (x >= right) right = x + 1;
+        if (y < top) top = y;
+        bottom = y + 1;
       }
     }
     if (left < right) bounds.set([left, right, top, bottom], 4 * shape);

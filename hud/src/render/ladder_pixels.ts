@@ -67,6 +67,7 @@ export class LadderPixels implements Pixels {
   /** Per cell the first column of its number, its right edge where there is none. */
   private lefts = new Int32Array(0);
   private spot = -1;
+  private readonly tints = new Map<string, Tint>();
   private paints: readonly (readonly [common: Paint, spot: Paint])[] = [];
 
   /** Begin afresh on `bytes`, width x height x 4: nothing of what was painted counts. */
@@ -85,13 +86,21 @@ export class LadderPixels implements Pixels {
       const paint = (ground: Rgb): Paint => {
         const colour = look.bars[column] ?? ground;
         const bar = ground.map((level, k) => Math.round(level + (colour[k]! - level) * look.barOpacity)) as unknown as Rgb;
-        const tints = (k: number): [Tint, Tint] => [tintOf(ground, look.glyphs.inks[k]!), tintOf(bar, look.glyphs.inks[k]!)];
+        const tints = (k: number): [Tint, Tint] => [this.tintFor(ground, look.glyphs.inks[k]!), this.tintFor(bar, look.glyphs.inks[k]!)];
         const [onGround, onBar] = tints(ink);
         return { ground: onGround.ground, bar: onBar.ground, tints: [onGround, onBar], tintsBelow: tints(inkBelow) };
       };
       return [paint(look.ground), paint(look.raised)];
     });
     this.words.fill(this.paints[0]![0].ground);
+  }
+
+  /** Columns share most of them, and so does the same ladder at another place. */
+  private tintFor(ground: Rgb, ink: Rgb): Tint {
+    const key = `${ground.join()} ${ink.join()}`;
+    let tint = this.tints.get(key);
+    if (tint === undefined) this.tints.set(key, tint = tintOf(ground, ink));
+    return tint;
   }
 
   /**
