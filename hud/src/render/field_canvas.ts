@@ -65,7 +65,7 @@ export class CanvasField implements FieldRenderer {
 
   upload(history: HistoryView, slots: readonly number[] | 'all'): void {
     this.history = history;
-    this.torus.changed(slots);
+    this.torus.changed(slots, history.planes.hole_u8);
     const changed = slots === 'all' ? this.spots.keys() : slots;
     for (const slot of changed) this.spots[slot] = spotTick(history, slot, look.NO_SPOT);
   }

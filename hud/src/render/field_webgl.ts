@@ -154,7 +154,7 @@ export class WebGlField implements FieldRenderer {
   upload(history: HistoryView, slots: readonly number[] | 'all'): void {
     const { gl } = this;
     this.history = history;
-    this.torus.changed(slots);
+    this.torus.changed(slots, history.planes.hole_u8);
     // an absent slot has no spot, so that the shader never reads its planes
     const all = slots === 'all' ? Array.from(history.flags.keys()) : slots;
     for (const { first, count } of runsOf(all.filter((slot) => (history.flags[slot]! & PRESENT) !== 0))) {

@@ -92,7 +92,7 @@ export class Overlay {
   private readonly dots = new DotSprites();
   private readonly strip = new Strip();
   private drawn: Drawn | null = null;
-  private drawnNames = '';
+  private namesOf: readonly unknown[] = [];
 
   /**
    * Everything that moves with the data. A second more pushes the strip along and draws its right end only.
@@ -350,6 +350,13 @@ export class Overlay {
     context.stroke();
   }
 
+  /** How many levels are known by now: they only become more. */
+  private levelsKnown({ history, levels }: Snapshot): number {
+    let known = 0;
+    for (const level of levels) if (!history.isEmpty && !(level.knownFrom > history.head)) known++;
+    return known;
+  }
+
   /** Levels known by now whose price is in sight, and the y each stands at. */
   private visibleLevels({ viewport: view, history, levels }: Snapshot): { readonly level: ReferenceLevel; readonly y: number }[] {
     const head = history.isEmpty ? -Infinity : history.head;
@@ -386,14 +393,13 @@ export class Overlay {
    */
   drawNames(context: CanvasRenderingContext2D, state: Snapshot): void {
     const { viewport: view, settings } = state;
+    const of = [state.levels, settings.layers.levels, view.topPx, view.pxPerTick, view.widthPx, view.heightPx, view.dpr, this.levelsKnown(state)];
+    if (of.every((part, i) => part === this.namesOf[i])) return;
+    this.namesOf = of;
     // levels at one price share a label: "OR5 low, OR15 low"
     const names = new Map<number, string>();
     const visible = settings.layers.levels > 0 ? this.visibleLevels(state) : [];
     for (const { level: { name }, y } of visible) names.set(y, names.has(y) ? `${names.get(y)}, ${name}` : name);
-    let key = `${view.widthPx} ${view.heightPx} ${view.dpr} ${settings.layers.levels}`;
-    for (const [y, name] of names) key += `|${y} ${name}`;
-    if (key === this.drawnNames) return;
-    this.drawnNames = key;
     context.clearRect(0, 0, view.widthPx, view.heightPx);
     context.globalAlpha = 0.9 * settings.layers.levels;
     context.font = `${11 * view.dpr}px system-ui, sans-serif`;

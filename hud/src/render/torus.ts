@@ -6,6 +6,7 @@
  * second paints its own columns, and only another scale, size or look paints everything.
  */
 import { HISTORY_WINDOWS } from '../model/history';
+import { HUD_ROWS } from '../model/planes';
 import type { FieldFrame } from './field';
 
 /** A rectangle of the torus in pixels, half-open. */
@@ -34,7 +35,7 @@ export class Torus {
   private topPx = Number.NaN;
   private key = '';
   private allDirty = true;
-  /** 1 for slots that changed or lie beside one. */
+  /** 1 for slots that changed, and for those beside one whose pixels depend on it. */
   private readonly nearDirty = new Uint8Array(HISTORY_WINDOWS);
   private anyDirty = false;
 
@@ -43,14 +44,19 @@ export class Torus {
     this.allDirty = true;
   }
 
-  /** These slots hold other bytes than before. */
-  changed(slots: readonly number[] | 'all'): void {
-    if (slots === 'all') this.allDirty = true;
-    else {
-      for (const slot of slots) {
-        this.anyDirty = true;
-        for (const near of [slot + HISTORY_WINDOWS - 1, slot, slot + 1]) this.nearDirty[near % HISTORY_WINDOWS] = 1;
-      }
+  /** These slots hold other bytes than before. @param holes plane of the holes, whose outlines look at the seconds beside them */
+  changed(slots: readonly number[] | 'all', holes: Uint8Array): void {
+    if (slots === 'all') {
+      this.allDirty = true;
+      return;
+    }
+    for (const slot of slots) {
+      this.anyDirty = true;
+      this.nearDirty[slot] = 1;
+      const before = (slot + HISTORY_WINDOWS - 1) % HISTORY_WINDOWS;
+      const after = (slot + 1) % HISTORY_WINDOWS;
+      if (hasHole(holes, before)) this.nearDirty[before] = 1;
+      if (hasHole(holes, after)) this.nearDirty[after] = 1;
     }
   }
 
@@ -106,7 +112,7 @@ export class Torus {
     return found.sort((p, q) => p - q);
   }
 
-  /** Whether a column shows a changed slot, or has one for a neighbour: the outline of holes looks there. */
+  /** Whether a column shows a slot whose pixels are others now. */
   private isDirty(at: number): boolean {
     const first = this.columns[4 * at]!;
     if (first < 0) return false;
@@ -114,6 +120,11 @@ export class Torus {
     for (let k = 0; k < count; k++) if (this.nearDirty[(first + k) % HISTORY_WINDOWS] === 1) return true;
     return false;
   }
+}
+
+function hasHole(holes: Uint8Array, slot: number): boolean {
+  for (let i = slot * HUD_ROWS; i < (slot + 1) * HUD_ROWS; i++) if (holes[i] !== 0) return true;
+  return false;
 }
 
 /** Ascending numbers as half-open runs. */

@@ -1,6 +1,6 @@
 /** A canvas of a panel: fills its host, has a name, and takes colours and fonts from the stylesheet. */
 import type { ViewportView } from '../model/viewport';
-import { FittedCanvas, Made, setAttribute } from './dom';
+import { FittedCanvas, Made, setAttribute, type Room } from './dom';
 
 export interface Sheet {
   readonly g: CanvasRenderingContext2D;
@@ -25,6 +25,11 @@ export class Sketch {
 
   get canvas(): HTMLCanvasElement {
     return this.fitted.canvas;
+  }
+
+  /** CSS pixels of the host, the same object while they are; null while it is not shown. */
+  get room(): Room | null {
+    return this.fitted.room;
   }
 
   /** Say in words what is drawn: asked for when it is written, see `writeDescriptions`. */

@@ -94,15 +94,19 @@ export function icon(path: string): SVGSVGElement {
   return svg;
 }
 
+/** CSS pixels of a host. */
+export interface Room {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** A canvas that fills its host at device resolution; `fit` returns its size in CSS pixels, null while hidden. */
 export class FittedCanvas {
   readonly canvas = document.createElement('canvas');
   readonly context: CanvasRenderingContext2D;
   /** Goes up with every change of the host's size: a key for what depends on it. */
   generation = 0;
-  /** CSS pixels of the host; 0 while hidden. */
-  width = 0;
-  private height = 0;
+  private measured: Room = { width: 0, height: 0 };
 
   constructor(private readonly host: HTMLElement) {
     const context = this.canvas.getContext('2d');
@@ -114,9 +118,15 @@ export class FittedCanvas {
   }
 
   private measure(): void {
-    this.width = this.host.clientWidth;
-    this.height = this.host.clientHeight;
+    this.measured = { width: this.host.clientWidth, height: this.host.clientHeight };
     this.generation++;
+  }
+
+  /** The host's size; null while it is not shown. */
+  get room(): Room | null {
+    // just shown: the observer has not spoken yet
+    if (this.measured.width === 0 || this.measured.height === 0) this.measure();
+    return this.measured.width === 0 || this.measured.height === 0 ? null : this.measured;
   }
 
   /** Clear and scale to CSS pixels. */
@@ -128,9 +138,9 @@ export class FittedCanvas {
 
   /** Scale to CSS pixels and leave what is drawn; `isBare` when the canvas has another size and so nothing on it. */
   keep(): { width: number; height: number; isBare: boolean } | null {
-    if (this.width === 0 || this.height === 0) this.measure(); // just shown: the observer has not spoken yet
-    const { width, height } = this;
-    if (width === 0 || height === 0) return null;
+    const { room } = this;
+    if (room === null) return null;
+    const { width, height } = room;
     const dpr = window.devicePixelRatio || 1;
     const w = Math.round(width * dpr);
     const h = Math.round(height * dpr);

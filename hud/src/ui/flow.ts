@@ -3,7 +3,8 @@ import { busyQty } from '../model/busy';
 import { InvalidateLevel } from '../model/invalidate';
 import type { Snapshot } from '../model/snapshot';
 import type { WindowNo } from '../units/time';
-import { roundUp125, Sketch, timeKey, type Sheet } from './canvas';
+import { roundUp125, Sketch, timeKey } from './canvas';
+import { element as el, Made, setText } from './dom';
 import type { Panel, PanelContext } from './panel';
 import { StripSketch } from './strip_sketch';
 import { lotsText, shortLotsText, signedText } from './text';
@@ -13,32 +14,39 @@ function readAt({ cursor, history }: Snapshot): WindowNo {
   return cursor !== null && cursor.window <= history.head && cursor.window >= history.oldest ? cursor.window : history.head;
 }
 
-function drawCursor(sheet: Sheet, sketch: Sketch, { cursor, viewport }: Snapshot): void {
-  if (cursor === null) return;
-  sheet.g.fillStyle = sketch.colour('dim');
-  sheet.g.fillRect(Math.round(viewport.xOfSecond(cursor.window - 0.5)), 0, 1, sheet.height);
+/** Over a strip: the crosshair's second, and a note at the right edge. */
+function drawOver(sketch: Sketch, { cursor, viewport }: Snapshot, note: string): void {
+  const x = cursor === null ? Number.NaN : Math.round(viewport.xOfSecond(cursor.window - 0.5));
+  const sheet = sketch.begin(x, note);
+  if (sheet === null) return;
+  const { g, width, height } = sheet;
+  g.fillStyle = sketch.colour('dim');
+  if (!Number.isNaN(x)) g.fillRect(x, 0, 1, height);
+  sketch.useFont(0.86);
+  g.textAlign = 'right';
+  g.fillText(note, width - 3, 8);
 }
 
-function label(sheet: Sheet, sketch: Sketch, text: string, y: number): void {
-  const { g } = sheet;
-  g.textAlign = 'left';
-  sketch.useFont(0.86);
-  g.fillStyle = sketch.colour('shade');
-  g.fillRect(0, y - 7, sketch.widthOf(text) + 8, 14);
-  g.fillStyle = sketch.colour('dim');
-  g.fillText(text, 4, y);
+/** Numbers of a second over a strip. In the document, not on the canvas: a canvas works out each text anew. */
+function makeLabel(host: HTMLElement): HTMLElement {
+  const label = el('output', { class: 'strip-label', 'aria-hidden': 'true' }); // the canvas says it to those who do not see
+  host.append(label);
+  return label;
 }
 
 function flowPanel(): Panel {
   let page: PanelContext;
   let sketch: Sketch;
   let bars: StripSketch;
+  let label: HTMLElement;
+  const made = new Made();
   return {
     id: 'flow',
     mount(host, context) {
       page = context;
       sketch = new Sketch(host, 'Volume by aggressor');
       bars = new StripSketch(host);
+      label = makeLabel(host);
       host.title = 'Lots traded per second: aggressive buyers up, aggressive sellers down. Where several seconds share a pixel, their largest stands. A bright cap: beyond the scale.';
     },
     draw(level) {
@@ -46,9 +54,9 @@ function flowPanel(): Panel {
       const { snapshot } = page.store;
       const { history, viewport } = snapshot;
       if (history.isEmpty || viewport.widthPx <= 1) return;
-      const sheet = sketch.begin(history.version, snapshot.cursor?.window, ...timeKey(viewport));
-      if (sheet === null) return;
-      const { g, width, height } = sheet;
+      const { room } = sketch;
+      if (room === null || made.isFrom(history.version, snapshot.cursor?.window, snapshot.settings.palette, room, ...timeKey(viewport))) return;
+      const { width, height } = room;
       const pxPerSecond = viewport.pxPerSecond / viewport.dpr;
       const first = Math.max(history.oldest, Math.floor(viewport.leftSecond));
       const last = Math.min(history.head, Math.ceil(viewport.rightSecond) + 1);
@@ -56,6 +64,7 @@ function flowPanel(): Panel {
       const scale = roundUp125(busyQty(history, first, last));
       const bar = Math.max(1, pxPerSecond - (pxPerSecond > 3 ? 1 : 0));
       const middle = Math.round(height / 2);
+      drawOver(sketch, snapshot, `±${shortLotsText(scale)}`);
       bars.show(viewport, height, first, last, [scale, history.jumps, history.fills, snapshot.settings.palette], (part) => {
         part.g.fillStyle = sketch.colour('line');
         part.g.fillRect(-width, middle, 3 * width, 1);
@@ -80,12 +89,10 @@ function flowPanel(): Panel {
           part.g.fill();
         }
       });
-      drawCursor(sheet, sketch, snapshot);
       const slot = history.slotOf(readAt(snapshot));
-      const [buy, sell] = slot < 0 ? [Number.NaN, Number.NaN] : [history.buyQty[slot]!, history.sellQty[slot]!];
-      label(sheet, sketch, `lots/s  buy ${lotsText(buy)}  sell ${lotsText(sell)}`, 8);
-      g.textAlign = 'right';
-      g.fillText(`±${shortLotsText(scale)}`, width - 3, 8);
+      const buy = slot < 0 ? Number.NaN : history.buyQty[slot]!;
+      const sell = slot < 0 ? Number.NaN : history.sellQty[slot]!;
+      setText(label, `lots/s  buy ${lotsText(buy)}  sell ${lotsText(sell)}`);
       sketch.describe(() => `Volume by aggressor, this second ${lotsText(buy)} lots bought, ${lotsText(sell)} sold`);
     },
   };
@@ -95,12 +102,15 @@ function deltaPanel(): Panel {
   let page: PanelContext;
   let sketch: Sketch;
   let line: StripSketch;
+  let label: HTMLElement;
+  const made = new Made();
   return {
     id: 'delta',
     mount(host, context) {
       page = context;
       sketch = new Sketch(host, 'Cumulative delta');
       line = new StripSketch(host);
+      label = makeLabel(host);
       host.title = 'Lots bought less lots sold by aggressors since the trade date\'s start.';
     },
     draw(level) {
@@ -108,10 +118,11 @@ function deltaPanel(): Panel {
       const { snapshot } = page.store;
       const { history, viewport, day } = snapshot;
       if (history.isEmpty || viewport.widthPx <= 1) return;
-      const sheet = sketch.begin(history.version, day, snapshot.cursor?.window, ...timeKey(viewport));
-      if (sheet === null) return;
-      if (day === null) return label(sheet, sketch, 'cumulative delta: waiting for the day', 8);
-      const { width, height } = sheet;
+      const { room } = sketch;
+      if (room === null || made.isFrom(history.version, day, snapshot.cursor?.window, snapshot.settings.palette, room, ...timeKey(viewport))) return;
+      drawOver(sketch, snapshot, '');
+      if (day === null) return setText(label, 'cumulative delta: waiting for the day');
+      const { width, height } = room;
       // the overview knows the whole day; what a replay has not reached yet is not drawn
       const head = Math.min(history.head, day.firstWindow + day.windows - 1);
       const first = Math.max(day.firstWindow, Math.floor(viewport.leftSecond));
@@ -145,9 +156,8 @@ function deltaPanel(): Panel {
         }
         g.stroke();
       });
-      drawCursor(sheet, sketch, snapshot);
       const text = signedText(at(readAt(snapshot)), lotsText);
-      label(sheet, sketch, `cum. delta  ${text}`, 8);
+      setText(label, `cum. delta  ${text}`);
       sketch.describe(() => `Cumulative delta ${text} lots`);
     },
   };

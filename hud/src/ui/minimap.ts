@@ -76,7 +76,7 @@ export class Minimap implements Panel {
     const at = transport.seeking ?? history.head;
     // whole device pixels: a second of a long day moves nothing
     const dpr = window.devicePixelRatio || 1;
-    const pxPerWindow = day === null ? 0 : this.surface.width / Math.max(1, day.windows - 1);
+    const pxPerWindow = day === null ? 0 : (this.surface.room?.width ?? 0) / Math.max(1, day.windows - 1);
     const xOf = (second: number): number => Math.round((second - (day?.firstWindow ?? 0)) * pxPerWindow * dpr) / dpr;
     const [now, left, right] = [xOf(at), Math.max(0, xOf(viewport.leftSecond)), xOf(Math.min(viewport.rightSecond, at))];
     if (this.made.isFrom(

@@ -38,12 +38,25 @@ export function composePicture(snapshot: Snapshot, background: string, ink: stri
       const { x, width } = shownPart(layer);
       if (width > 0 && layer.height > 0) g.drawImage(layer, x, 0, width, layer.height, box.left - whole.left, box.top - top + caption, box.width, box.height);
     }
+    for (const label of part.querySelectorAll('.strip-label')) drawLabel(g, label, whole.left, top - caption);
   });
   g.fillStyle = ink;
   g.font = font;
   g.textBaseline = 'middle';
   g.fillText(captionOf(snapshot), 8, caption / 2);
   return canvas;
+}
+
+/** A label of the document as it stands over its canvas. */
+function drawLabel(g: CanvasRenderingContext2D, label: Element, left: number, top: number): void {
+  const style = getComputedStyle(label);
+  const box = label.getBoundingClientRect();
+  g.fillStyle = style.backgroundColor;
+  g.fillRect(box.left - left, box.top - top, box.width, box.height);
+  g.fillStyle = style.color;
+  g.font = `${style.fontSize} ${style.fontFamily}`;
+  g.textBaseline = 'middle';
+  g.fillText(label.textContent ?? '', box.left - left + parseFloat(style.paddingLeft), box.top - top + box.height / 2);
 }
 
 /** Offer the picture as a file. */

@@ -62,10 +62,10 @@ describe('the torus', () => {
       let repainted = 0;
       for (let step = 0; step < 60; step++) {
         const roll = next();
-        if (roll < 0.5) torus.changed(push());
+        if (roll < 0.5) torus.changed(push(), history.planes.hole_u8);
         else if (roll < 0.9) view = view.with({ leftPx: view.leftPx + Math.floor(next() * 9) - 4, topPx: view.topPx + Math.floor(next() * 7) - 3 });
         else if (roll < 0.95) view = view.with({ pxPerSecond: view.pxPerSecond === pxPerSecond ? pxPerSecond * 2 : pxPerSecond });
-        else { history.rewind((head -= 5) as typeof history.head); torus.changed('all'); }
+        else { history.rewind((head -= 5) as typeof history.head); torus.changed('all', history.planes.hole_u8); }
         const frame = frameOf(view, history);
         const rects = torus.update(frame);
         for (const rect of rects) {
