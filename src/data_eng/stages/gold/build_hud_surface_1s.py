@@ -115,7 +115,8 @@ def build_hud_surface_1s(
         if not np.array_equal(other[KEY].to_numpy(), ends):
             raise LakeError(
                 f"{name} has {other.num_rows} windows that are not the {len(ends)} of book_snapshot_1s;"
-                " expected one row per snapshot row; rerun: spymaster run --from-stage physics_bands_1s"
+                " expected one row per snapshot row; give the same command again with"
+                " --from-stage physics_bands_1s"
             )
     wall, vacuum = (
         _RowsInStep("wall_surface_1s", sources.wall),
@@ -228,7 +229,8 @@ class _Painter:
             found = levels.slice(bad_row, 1).to_pylist()[0]
             raise LakeError(
                 f"wall_surface_1s holds {found}; expected side A or B, |rel_ticks| <= 600 and"
-                " 0 <= depth_qty_rest <= depth_qty_end; rerun: spymaster run --from-stage wall_surface_1s"
+                " 0 <= depth_qty_rest <= depth_qty_end; give the same command again with"
+                " --from-stage wall_surface_1s"
             )
         valid = np.zeros(len(ends), dtype=bool)
         with_rows = row_from[1:] > row_from[:-1]
@@ -244,7 +246,7 @@ def _scores_of(levels: pa.Table | None, vacuum: pa.Table | None) -> Array:
     if not np.array_equal(walls, scores):
         raise LakeError(
             f"vacuum_surface_1s has {len(scores)} rows where wall_surface_1s has {len(walls)} in the same"
-            " windows, or other levels; rerun: spymaster run --from-stage vacuum_surface_1s"
+            " windows, or other levels; give the same command again with --from-stage vacuum_surface_1s"
         )
     return _column(vacuum, "vacuum_flow_score", np.float32)
 
@@ -328,7 +330,8 @@ def require_one_calibration(record: Mapping[str, str], used: Mapping[str, Mappin
         if dict(held or {}) != dict(record):
             raise LakeError(
                 f"{name} used calibration {dict(held or {})}, this run uses {dict(record)}; scores compare"
-                " within one calibration only; rerun: spymaster run --from-stage vacuum_surface_1s"
+                " within one calibration only; give the same command again with"
+                " --from-stage vacuum_surface_1s"
             )
 
 
