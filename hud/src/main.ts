@@ -18,7 +18,7 @@ import { HttpApi } from './wire/http';
 
 /** Seconds beyond the view: a pan finds something. */
 const SPARE_SECONDS = 60;
-/** A service that is slow to name its days shall not keep the page blank. */
+/** A service that is slow to name its days shall not keep the page blank, nor a page in the background its older part. */
 const PATIENCE_MS = 1000;
 
 const page = new URL(location.href);
@@ -34,7 +34,7 @@ function shownWindows(): number {
   return (opening.minutes ?? openingSpan(innerWidth * 0.7, innerHeight * 0.7).minutes) * 60 + SPARE_SECONDS;
 }
 
-/** The frame after the next one begins when the next one is out; a page in the background paints nothing and does not wait. */
+/** The frame after the next one begins when the next one is out; a page in the background paints nothing, and waits no longer than this. */
 function painted(): Promise<void> {
   return new Promise((done) => {
     requestAnimationFrame(() => requestAnimationFrame(() => done()));

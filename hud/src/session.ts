@@ -68,7 +68,7 @@ export class Session implements TransportActions {
 
   /**
    * @param shownWindows seconds that the view shows: they are fetched first
-   * @param painted fulfilled when what the store holds now is on screen: what is older waits for it
+   * @param painted fulfilled when what the store holds now should be on screen: what is older waits for it
    */
   constructor(
     private readonly store: PageStore,

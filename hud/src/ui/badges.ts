@@ -2,7 +2,7 @@
 import { BOOK_VALID, PHASE_OPEN, PHASES, WINDOW_VALID } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import type { Snapshot } from '../model/snapshot';
-import { describe } from './canvas';
+import { describe, describeNow } from './canvas';
 import { deskOf } from './desk';
 import { element as el, Made, setAttribute, setText } from './dom';
 import { feedsOf } from './feeds';
@@ -82,7 +82,7 @@ function write(chip: HTMLElement, state: BadgeState): void {
   setAttribute(chip, 'class', `badge ${state.tone}`);
   setText(chip, state.text);
   setAttribute(chip, 'title', state.title);
-  setAttribute(chip, 'aria-label', nameOf(state));
+  describeNow(chip, nameOf(state));
 }
 
 const nameOf = (state: BadgeState): string => `${state.text}. ${state.title}`;

@@ -81,19 +81,6 @@ export class Sketch {
   private generation = -1;
   private fontSet = '';
 
-  /** Width of a text in the font in use, about: digits are taken for equally wide, so that few texts are measured. */
-  widthOf(text: string): number {
-    const like = `${this.fontSet} ${text.replace(/\d/g, '0')}`;
-    let width = this.widths.get(like);
-    if (width === undefined) {
-      if (this.widths.size > 200) this.widths.clear();
-      width = this.fitted.context.measureText(text.replace(/\d/g, '0')).width;
-      this.widths.set(like, width);
-    }
-    return width;
-  }
-  private readonly widths = new Map<string, number>();
-
   /** Use the font of the page at a share of its size. */
   useFont(share = 1): void {
     const font = this.font(share);
@@ -140,6 +127,12 @@ const WORDS_EVERY_MS = 5000;
 /** What an element is called by those who do not see it: asked for when it is written. */
 export function describe(element: Element, text: () => string): void {
   unwritten.set(element, text);
+}
+
+/** The same at once, whatever waits to be written. */
+export function describeNow(element: Element, text: string): void {
+  unwritten.delete(element);
+  setAttribute(element, 'aria-label', text);
 }
 
 /** Write what canvases and bars say of themselves: at once where the clock stands, every few seconds where it runs. */

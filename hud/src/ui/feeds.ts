@@ -10,7 +10,7 @@ import {
   BANDS, COMPONENTS, DIRECTIONS, type Band, type BandComponentName, type Component, type Direction, type HistoryView,
 } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
-import { bandLevels, FLOW_SECONDS, WallSeconds, type LadderSecond, type WallSecond } from '../model/ladder';
+import { bandLevels, WallSeconds, type LadderSecond, type WallSecond } from '../model/ladder';
 import { volumeProfile, type VolumeProfile } from '../model/profile';
 import type { Source } from '../model/snapshot';
 import { ticksOf, type Tick } from '../units/price';
@@ -75,6 +75,12 @@ class Follower {
     this.wish = null;
     this.answered = null;
     this.generation++;
+    this.hurry();
+  }
+
+  /** Another place: the next question does not wait for the one before. */
+  hurry(): void {
+    this.startedMs = Number.NEGATIVE_INFINITY;
   }
 
   private async run(everyMs: number): Promise<void> {
@@ -172,6 +178,7 @@ export class Feeds {
     this.expiry = Number.NaN;
     this.expiryAsked = false;
     this.answered.clear();
+    this.gammaReadMs = Number.NEGATIVE_INFINITY;
     for (const one of Object.values(this.followers)) one.drop();
   }
 
@@ -229,6 +236,10 @@ export class Feeds {
     if (history.jumps !== this.jumps) {
       this.jumps = history.jumps;
       this.settledMs = performance.now() + SETTLE_MS;
+      // what is shown belongs to another second, and the pace is that of a clock that went on
+      this.answered.clear();
+      this.gammaReadMs = Number.NEGATIVE_INFINITY;
+      for (const one of Object.values(this.followers)) one.hurry();
     }
     const fast = transport.playing && (transport.speed === 'max' || transport.speed > 4);
     // what hardly changes within seconds is asked for every few of them, and at once where the clock stands still
@@ -258,9 +269,10 @@ export class Feeds {
     const { key } = this;
     const table = await this.page.api.surface('wall', windowEndNs(missing.after), windowEndNs(missing.to));
     if (key !== this.key) return;
+    const seconds = ladderSeconds(table, this.tick);
     // a second without rows is known too: nothing stands there
     for (let w = missing.after + 1; w <= missing.to; w++) this.walls.add(emptySecond(w as WindowNo));
-    for (const second of ladderSeconds(table, this.tick)) this.walls.add(second);
+    for (const second of seconds) this.walls.add(second);
     // the stream may have brought later seconds while this answer was on its way
     this.walls.keepFor(Math.max(window, this.walls.newest(this.page.store.snapshot.history.head)) as WindowNo);
   }
@@ -480,5 +492,3 @@ export function feedsOf(page: PanelContext): Feeds {
   }
   return known;
 }
-
-export { FLOW_SECONDS };

@@ -22,6 +22,7 @@ function drawOver(sketch: Sketch, { cursor, viewport }: Snapshot, note: string):
   const { g, width, height } = sheet;
   g.fillStyle = sketch.colour('dim');
   if (!Number.isNaN(x)) g.fillRect(x, 0, 1, height);
+  if (note === '') return;
   sketch.useFont(0.86);
   g.textAlign = 'right';
   g.fillText(note, width - 3, 8);
@@ -121,7 +122,12 @@ function deltaPanel(): Panel {
       const { room } = sketch;
       if (room === null || made.isFrom(history.version, day, snapshot.cursor?.window, snapshot.settings.palette, room, ...timeKey(viewport))) return;
       drawOver(sketch, snapshot, '');
-      if (day === null) return setText(label, 'cumulative delta: waiting for the day');
+      if (day === null) {
+        // another version of the data: nothing of the one before may stand
+        line.show(viewport, room.height, 0, -1, [null], () => {});
+        sketch.describe(() => 'Cumulative delta, waiting for the day');
+        return setText(label, 'cumulative delta: waiting for the day');
+      }
       const { width, height } = room;
       // the overview knows the whole day; what a replay has not reached yet is not drawn
       const head = Math.min(history.head, day.firstWindow + day.windows - 1);

@@ -39,7 +39,7 @@ export const ladder: Panel = {
   mount(host, context) {
     page = context;
     sketch = new Sketch(host, 'Ladder');
-    host.title = `Lots at the second's end ("1 s"), bid and ask; change of both over ${CHANGE_SECONDS} s; pulled and added over ${FLOW_SECONDS} s; traded since the trade date's start, renewed every 5 s.`;
+    host.title = `Lots at the second's end ("1 s"), bid and ask; change of both over ${CHANGE_SECONDS} s; pulled and added over ${FLOW_SECONDS} s; traded since the trade date's start, renewed every 5 s while the clock runs.`;
   },
   draw(level) {
     const { source, viewport, history } = page.store.snapshot;

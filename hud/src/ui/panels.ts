@@ -18,7 +18,8 @@ import { timeAxis } from './time_axis';
 
 /**
  * Drawn before those that write text into the page: a canvas that sets a text after the page was changed makes the
- * browser work out all styles at once. `legend` first, because it sets the palette of the stylesheet.
+ * browser work out all styles at once. So `flow` and `delta`, which label their strips in the page, come last, and
+ * `legend`, which sets the palette of the stylesheet, first.
  */
 export const CANVAS_PANELS: readonly Panel[] = [legend, ladder, priceAxis, timeAxis, profile, gamma, flow, delta];
 

@@ -13,7 +13,7 @@ export const profile: Panel = {
   mount(host, context) {
     page = context;
     sketch = new Sketch(host, 'Volume profile');
-    host.title = 'Lots traded at each price since the trade date\'s start: aggressive sellers left, buyers right of them. The line is the point of control. Renewed every 5 s.';
+    host.title = 'Lots traded at each price since the trade date\'s start: aggressive sellers left, buyers right of them. The line is the point of control. Renewed every 5 s while the clock runs.';
   },
   draw(level) {
     if (level < InvalidateLevel.Light) return;

@@ -104,7 +104,7 @@ export class LiveTable implements SurfaceTable {
   ints(name: string): Int32Array {
     const values = this.view(name);
     if (values instanceof Int32Array) return values;
-    if (values instanceof BigInt64Array || values instanceof Float32Array || values instanceof Float64Array) throw this.kind(name, 'other numbers', 'int32 or less');
+    if (values instanceof BigInt64Array || values instanceof Uint32Array || values instanceof Float32Array || values instanceof Float64Array) throw this.kind(name, 'other numbers', 'int32 or less');
     return Int32Array.from(values);
   }
 
@@ -272,7 +272,7 @@ class Frame {
     return new type(this.buffer, this.body + this.long(this.buffers + 16 * buffer) + fromByte, length);
   }
 
-  /** One value of a buffer of the batch. @throws RangeError when the buffer is shorter */
+  /** One value of a buffer of the batch. @throws RangeError when the message is shorter */
   value(buffer: number, type: ViewType, row: number): number {
     const { data } = this;
     const at = this.body + this.long(this.buffers + 16 * buffer);

@@ -83,6 +83,7 @@ function page(warnings: readonly string[] = ['no_options']) {
   const snapshot = {
     source: { symbol: 'ESH6', dt: '2026-01-06', epoch: 'one', tick: TICK, warnings },
     transport: { playing: true, speed: 1 },
+    connection: { link: 'open' },
     history: bareHistory(),
   };
   const ask = (what: string, start: bigint, end: bigint): Promise<SurfaceTable> => new Promise((resolve, reject) => {
@@ -148,6 +149,46 @@ describe('feeds', () => {
     // a question that was answered late takes nothing away from what came since
     feeds.take('wall', wall([at(102), 'A', 1, 13]));
     expect(feeds.walls.newest(at(110))).toBe(at(102));
+  });
+
+  it('keep what they hold when an answer cannot be read, and ask again', async () => {
+    const { feeds, of } = page();
+    await follow(feeds, at(100));
+    feeds.take('wall', wall([at(100), 'A', 1, 12]));
+    const unreadable = { ...wall([at(99), 'A', 1, 3]), ints: () => { throw new RangeError('column rel_ticks holds nulls'); } };
+    await of('wall')[0]!.answer(unreadable);
+    expect(feeds.refusal).toMatch(/ladder: column rel_ticks holds nulls/);
+    expect([...feeds.walls.get(at(100))!.end]).toEqual([12]);
+    expect(feeds.walls.get(at(99)), 'unknown, not empty').toBeUndefined();
+    await follow(feeds, at(100));
+    await vi.advanceTimersByTimeAsync(2500);
+    expect(of('wall')).toHaveLength(2);
+  });
+
+  it('show the volume of the day with the next second of a running clock, and at once after a jump', async () => {
+    const { feeds, of, redraw, snapshot } = page();
+    const volume = table({ price_int: [100n * TICK.int], buy_qty: [3n], sell_qty: [4n], auction_qty: [0n] });
+    await follow(feeds, at(100));
+    await of('profile')[0]!.answer(volume);
+    expect(redraw, 'the first one').toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(6000);
+    await follow(feeds, at(106));
+    redraw.mockClear();
+    await of('profile')[1]!.answer(volume);
+    expect(feeds.profile?.window).toBe(at(106));
+    expect(redraw).not.toHaveBeenCalled();
+    snapshot.history.rewind(at(40));
+    await follow(feeds, at(40));
+    expect(of('profile').map((call) => call.window), 'without waiting for five seconds').toEqual([at(100), at(106), at(40)]);
+    await of('profile')[2]!.answer(volume);
+    expect(redraw).toHaveBeenCalled();
+    // where seconds come slowly, an answer brings its own frame
+    redraw.mockClear();
+    snapshot.transport = { playing: true, speed: 0.1 };
+    await vi.advanceTimersByTimeAsync(6000);
+    await follow(feeds, at(41));
+    await of('profile')[3]!.answer(volume);
+    expect(redraw).toHaveBeenCalled();
   });
 
   it('have one question out at a time, and then ask for the newest second wanted', async () => {
