@@ -61,13 +61,13 @@ export interface Tint {
 }
 
 export function tintOf(ground: Rgb, ink: Rgb): Tint {
-  const bytes = new Uint8ClampedArray(4 * 257);
+  const bytes = new Uint8ClampedArray(4 * 256);
   for (let a = 0; a < 256; a++) {
     const share = a / 255;
     for (let k = 0; k < 3; k++) bytes[4 * a + k] = ground[k]! + (ink[k]! - ground[k]!) * share;
     bytes[4 * a + 3] = 255;
   }
-  const words = new Uint32Array(bytes.buffer, 0, 256);
+  const words = new Uint32Array(bytes.buffer);
   return { ground: words[0]!, words };
 }
 

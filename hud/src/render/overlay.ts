@@ -350,7 +350,7 @@ export class Overlay {
     context.stroke();
   }
 
-  /** How many levels are known by now: they only become more. */
+  /** How many levels are known by now; of the same levels the number says which. */
   private levelsKnown({ history, levels }: Snapshot): number {
     let known = 0;
     for (const level of levels) if (!history.isEmpty && !(level.knownFrom > history.head)) known++;

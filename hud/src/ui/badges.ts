@@ -64,17 +64,17 @@ export function badgeStates(snapshot: Snapshot, refusal: string | null, lostSeco
 const notesText = (count: number): string => `${count} note${count === 1 ? '' : 's'}`;
 
 function connectionBadge({ connection, transport }: Snapshot, lostSeconds: number): BadgeState {
-  const received = `${connection.reconnects} reconnects.`;
+  const reconnects = `${connection.reconnects} reconnects.`;
   switch (connection.link) {
     case 'open': return transport.ended
-      ? { text: 'end of day', tone: 'calm', title: `The last second was sent. ${received}` }
-      : { text: `● ${lotsText(connection.windowsReceived)} s`, tone: 'calm', title: `Connected, seconds received. ${received}` };
-    case 'connecting': return { text: 'connecting', tone: 'warn', title: received };
+      ? { text: 'end of day', tone: 'calm', title: `The last second was sent. ${reconnects}` }
+      : { text: `● ${lotsText(connection.windowsReceived)} s`, tone: 'calm', title: `Connected, seconds received. ${reconnects}` };
+    case 'connecting': return { text: 'connecting', tone: 'warn', title: 'Waiting for the service.' };
     case 'lost': {
       const since = Number.isNaN(lostSeconds) ? '' : ` ${durationText(lostSeconds)}`;
-      return { text: `connection lost${since}`, tone: 'bad', title: `The page tries again by itself. ${received}` };
+      return { text: `connection lost${since}`, tone: 'bad', title: `The page tries again by itself. ${reconnects}` };
     }
-    case 'refused': return { text: 'refused', tone: 'bad', title: `The service refused the connection. ${received}` };
+    case 'refused': return { text: 'refused', tone: 'bad', title: `The service refused the connection. ${reconnects}` };
   }
 }
 
