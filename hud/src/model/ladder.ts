@@ -62,14 +62,13 @@ const BAND_ENDS: Readonly<Record<Band, number>> = { at: 2, near: 5, mid: 14, far
 export function bandLevels(second: LadderSecond, spotTicks: number): Record<Direction, Record<Band, number>> {
   const counted = (direction: Direction): Record<Band, number> => {
     const counts = { at: 0, near: 0, mid: 0, far: 0 };
-    const ends = BANDS.map((band) => BAND_ENDS[band]);
     const sign = direction === 'above' ? 1 : -1;
     const [lo, hi] = rowsOf(second, direction === 'above' ? 'ask' : 'bid');
     const lowest = direction === 'above' ? spotTicks : spotTicks - BAND_ENDS.far;
     for (let row = lowerBound(second.ticks, lo, hi, lowest); row < hi; row++) {
       const distance = sign * (second.ticks[row]! - spotTicks);
       if (distance < 0 || distance > BAND_ENDS.far) break;
-      if (second.end[row]! > 0) counts[BANDS[ends.findIndex((end) => distance <= end)]!]++;
+      if (second.end[row]! > 0) counts[BANDS.find((band) => distance <= BAND_ENDS[band])!]++;
     }
     return counts;
   };

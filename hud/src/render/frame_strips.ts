@@ -3,6 +3,7 @@
  * columns that came into view and those whose seconds changed. Everything else is as before, moved along.
  */
 import { HISTORY_WINDOWS, type HistoryView } from '../model/history';
+import { Made } from '../model/made';
 import type { ViewportView } from '../model/viewport';
 import { fillColumns, rowsOf, timeLines } from './geometry';
 
@@ -16,9 +17,9 @@ export class FrameStrips {
   private jumps = -1;
   private fills = -1;
   private rows: Int32Array = new Int32Array(0);
-  private rowsOf: readonly number[] = [];
+  private readonly rowsMade = new Made();
   private lines: ReadonlyMap<number, number> = new Map();
-  private linesOf: readonly number[] = [];
+  private readonly linesMade = new Made();
 
   /**
    * Columns of the last view that may differ from what stood at the same pixels of the world before, as half-open
@@ -67,21 +68,14 @@ export class FrameStrips {
 
   /** As `timeLines`; the same map while the view lies between the same minutes. */
   private linesFor(view: ViewportView): ReadonlyMap<number, number> {
-    const of = [Math.floor(view.leftSecond / 60), Math.ceil(view.rightSecond / 60), view.pxPerSecond, view.dpr];
-    if (!of.every((part, i) => part === this.linesOf[i])) {
-      this.linesOf = of;
-      this.lines = timeLines(view);
-    }
+    const [from, to] = [Math.floor(view.leftSecond / 60), Math.ceil(view.rightSecond / 60)];
+    if (!this.linesMade.isFrom(from, to, view.pxPerSecond, view.dpr)) this.lines = timeLines(view);
     return this.lines;
   }
 
   /** As `rowsOf`; the same array while the view does not move in price. */
   rowsFor(view: ViewportView, ticksPerPoint: number): Int32Array {
-    const of = [view.topPx, view.heightPx, view.pxPerTick, view.dpr, ticksPerPoint];
-    if (!of.every((part, i) => part === this.rowsOf[i])) {
-      this.rowsOf = of;
-      this.rows = rowsOf(view, ticksPerPoint);
-    }
+    if (!this.rowsMade.isFrom(view.topPx, view.heightPx, view.pxPerTick, view.dpr, ticksPerPoint)) this.rows = rowsOf(view, ticksPerPoint);
     return this.rows;
   }
 }

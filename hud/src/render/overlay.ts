@@ -4,6 +4,7 @@
  * are the same pixels by construction.
  */
 import { BOOK_VALID, HISTORY_WINDOWS, History, PRESENT, type HistoryView } from '../model/history';
+import { Made } from '../model/made';
 import { HUD_ROWS, SPOT_ROW, lotsOfFillByte } from '../model/planes';
 import type { ReferenceLevel, Snapshot } from '../model/snapshot';
 import type { ViewportView } from '../model/viewport';
@@ -92,7 +93,7 @@ export class Overlay {
   private readonly dots = new DotSprites();
   private readonly strip = new Strip();
   private drawn: Drawn | null = null;
-  private namesOf: readonly unknown[] = [];
+  private readonly namesMade = new Made();
 
   /**
    * Everything that moves with the data. A second more pushes the strip along and draws its right end only.
@@ -393,9 +394,9 @@ export class Overlay {
    */
   drawNames(context: CanvasRenderingContext2D, state: Snapshot): void {
     const { viewport: view, settings } = state;
-    const of = [state.levels, settings.layers.levels, view.topPx, view.pxPerTick, view.widthPx, view.heightPx, view.dpr, this.levelsKnown(state)];
-    if (of.every((part, i) => part === this.namesOf[i])) return;
-    this.namesOf = of;
+    if (this.namesMade.isFrom(
+      state.levels, settings.layers.levels, view.topPx, view.pxPerTick, view.widthPx, view.heightPx, view.dpr, this.levelsKnown(state),
+    )) return;
     // levels at one price share a label: "OR5 low, OR15 low"
     const names = new Map<number, string>();
     const visible = settings.layers.levels > 0 ? this.visibleLevels(state) : [];

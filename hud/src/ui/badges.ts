@@ -1,10 +1,11 @@
 /** Left half of the head: what these data are and how far they can be trusted, in words. */
 import { BOOK_VALID, PHASE_OPEN, PHASES, WINDOW_VALID } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
+import { Made } from '../model/made';
 import type { Snapshot } from '../model/snapshot';
 import { describe, describeNow } from './canvas';
 import { deskOf } from './desk';
-import { element as el, Made, setAttribute, setText } from './dom';
+import { element as el, setAttribute, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { durationText, lotsText } from './text';

@@ -1,6 +1,7 @@
 /** A canvas of a panel: fills its host, has a name, and takes colours and fonts from the stylesheet. */
+import { Made } from '../model/made';
 import type { ViewportView } from '../model/viewport';
-import { FittedCanvas, Made, setAttribute, type Room } from './dom';
+import { FittedCanvas, setAttribute, type Room } from './dom';
 
 export interface Sheet {
   readonly g: CanvasRenderingContext2D;

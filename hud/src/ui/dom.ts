@@ -67,20 +67,6 @@ export function setClass(node: HTMLElement, name: string, on: boolean): void {
   node.classList.toggle(name, on);
 }
 
-/** Remembers what something was made from. */
-export class Made {
-  private from: readonly unknown[] = [];
-
-  /** Whether it was made from these parts; remembers them. NaN equals NaN. */
-  isFrom(...parts: readonly unknown[]): boolean {
-    const { from } = this;
-    this.from = parts;
-    if (parts.length !== from.length) return false;
-    for (let i = 0; i < parts.length; i++) if (!Object.is(parts[i], from[i])) return false;
-    return true;
-  }
-}
-
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** An icon of 16 x 16 from one path. */

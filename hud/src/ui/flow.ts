@@ -1,10 +1,11 @@
 /** Below the picture: volume by aggressor per second, and cumulative delta since the trade date's start. */
 import { busyQty } from '../model/busy';
 import { InvalidateLevel } from '../model/invalidate';
+import { Made } from '../model/made';
 import type { Snapshot } from '../model/snapshot';
 import type { WindowNo } from '../units/time';
 import { roundUp125, Sketch, timeKey } from './canvas';
-import { element as el, Made, setText } from './dom';
+import { element as el, setText } from './dom';
 import type { Panel, PanelContext } from './panel';
 import { StripSketch } from './strip_sketch';
 import { lotsText, shortLotsText, signedText } from './text';

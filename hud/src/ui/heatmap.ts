@@ -1,6 +1,7 @@
 /** The heatmap: field, overlay and cursor canvases, and the pointer on them. */
 import { InvalidateLevel } from '../model/invalidate';
 import { HISTORY_WINDOWS } from '../model/history';
+import { Made } from '../model/made';
 import type { PageStore } from '../model/page_store';
 import type { Measure, Snapshot } from '../model/snapshot';
 import { CanvasField } from '../render/field_canvas';
@@ -10,7 +11,6 @@ import { FrameStrips } from '../render/frame_strips';
 import { Overlay } from '../render/overlay';
 import { buildLut, COLOURS } from '../render/palette';
 import { shownPart } from '../render/strip';
-import { Made } from './dom';
 import type { Panel, PanelContext } from './panel';
 
 /** One notch of the wheel, and the least distance of a drag in CSS pixels. */
@@ -26,7 +26,7 @@ export class Heatmap implements Panel {
   private readonly overlay = new Overlay();
   private over!: CanvasRenderingContext2D;
   private cursor!: CanvasRenderingContext2D;
-  private painted: readonly unknown[] = [];
+  private readonly painted = new Made();
   private readonly lutMade = new Made();
   private readonly strips = new FrameStrips();
   private names!: CanvasRenderingContext2D;
@@ -131,12 +131,8 @@ export class Heatmap implements Panel {
   }
 
   /** Whether the picture differs from the one painted: panels ask for frames too when their numbers arrive. */
-  private hasChanged(state: Snapshot): boolean {
-    const { viewport, settings, source, day, levels, history } = state;
-    const now: readonly unknown[] = [viewport, settings, source, day, levels, history.version];
-    const changed = now.some((part, i) => part !== this.painted[i]);
-    this.painted = now;
-    return changed;
+  private hasChanged({ viewport, settings, source, day, levels, history }: Snapshot): boolean {
+    return !this.painted.isFrom(viewport, settings, source, day, levels, history.version);
   }
 
   private fit(state: Snapshot): void {

@@ -2,11 +2,11 @@
 import { BOOK_VALID } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
 import { CHANGE_SECONDS, FLOW_SECONDS, groupTicksFor, rungAt, type LadderRungs } from '../model/ladder';
+import { Made } from '../model/made';
 import { volumeOfRungs } from '../model/profile';
 import type { ViewportView } from '../model/viewport';
 import { LadderPixels, type LadderLook } from '../render/ladder_pixels';
 import { priceKey, Sketch, type Sheet } from './canvas';
-import { Made } from './dom';
 import { feedsOf, type Feeds } from './feeds';
 import { makeGlyphSet, rgbOf } from './glyph_set';
 import type { Panel, PanelContext } from './panel';

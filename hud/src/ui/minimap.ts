@@ -1,11 +1,12 @@
 /** The whole day in a strip: price, volume by aggressor, what is on screen, and a handle to go anywhere. */
 import { InvalidateLevel } from '../model/invalidate';
 import { PHASE_OPEN } from '../model/history';
+import { Made } from '../model/made';
 import type { DayOverview, Snapshot } from '../model/snapshot';
 import { COLOURS, css } from '../render/palette';
 import { newYorkMinute, newYorkSecondOfDay, newYorkTime, type WindowNo } from '../units/time';
 import { LANDMARKS } from '../render/geometry';
-import { FittedCanvas, Made } from './dom';
+import { FittedCanvas } from './dom';
 import type { Panel, PanelContext } from './panel';
 
 /** Day per pixel column: extremes of price and sums of volume. */

@@ -1,6 +1,7 @@
 /** Sentences over the picture: loading, what failed and its cure, what the connection missed, the last alert. */
 import { InvalidateLevel } from '../model/invalidate';
-import { element as el, Made, setText } from './dom';
+import { Made } from '../model/made';
+import { element as el, setText } from './dom';
 import type { Panel, PanelContext } from './panel';
 
 /** A notice that reports something past goes by itself. */

@@ -1,7 +1,7 @@
 /** Prices at the right edge of the picture: labels that fit, tags for spot, best prices and the crosshair. */
 import { InvalidateLevel } from '../model/invalidate';
+import { Made } from '../model/made';
 import { priceKey, Sketch, type Sheet } from './canvas';
-import { Made } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { priceText } from './text';

@@ -1,9 +1,10 @@
 /** Right half of the head: the second, the touch, and the buttons. */
 import { InvalidateLevel } from '../model/invalidate';
 import { rowAt } from '../model/ladder';
+import { Made } from '../model/made';
 import { followBookmark } from './bookmarks';
 import { deskOf, type DrawerId } from './desk';
-import { element as el, Made, setAttribute, setText } from './dom';
+import { element as el, setAttribute, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Command } from './keymap';
 import type { Panel, PanelContext } from './panel';

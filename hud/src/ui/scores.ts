@@ -4,10 +4,11 @@
  */
 import { BANDS, COMPONENTS, DIRECTIONS, type Band, type BandComponentName, type Direction } from '../model/history';
 import { InvalidateLevel } from '../model/invalidate';
+import { Made } from '../model/made';
 import { DEAD_ZONE, FULL_DEVIATION, MEDIAN_MIN_WINDOWS, ScoreReader, SMOOTHING_SECONDS, verdict, type Reading } from '../model/scores';
 import { BAND_TICKS } from './bands';
 import { describe } from './canvas';
-import { element as el, Made, setClass, setHidden, setText } from './dom';
+import { element as el, setClass, setHidden, setText } from './dom';
 import { feedsOf } from './feeds';
 import type { Panel, PanelContext } from './panel';
 import { scoreText, signedText } from './text';

@@ -1,7 +1,7 @@
 /** A strip below the picture: bars or a line per second, pushed along with the head; a second more draws its own end. */
+import { Made } from '../model/made';
 import type { ViewportView } from '../model/viewport';
 import { placeStrip, Strip } from '../render/strip';
-import { Made } from './dom';
 
 /** What has to be drawn: everything in sight of the clip, in CSS pixels from the view's left edge. */
 export interface StripPart {

@@ -4,17 +4,13 @@ import { newYorkTime, type WindowNo } from '../units/time';
 
 export const NONE = '–';
 
-/** Whole number nearest to it, halves away from zero, with thousands separators: the locale's formatter is slow. */
-function grouped(value: number): string {
-  const digits = String(Math.round(Math.abs(value)));
-  let text = digits.slice(0, ((digits.length - 1) % 3) + 1);
-  for (let at = text.length; at < digits.length; at += 3) text += `,${digits.slice(at, at + 3)}`;
-  return value < 0 && digits !== '0' ? `-${text}` : text;
-}
+const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
 /** Lots with thousands separators. */
 export function lotsText(qty: number): string {
-  return Number.isNaN(qty) ? NONE : grouped(qty);
+  if (Number.isNaN(qty)) return NONE;
+  // most numbers of lots are small, and the locale's formatter is slow
+  return Number.isInteger(qty) && qty > -1000 && qty < 1000 && !Object.is(qty, -0) ? String(qty) : grouped.format(qty);
 }
 
 /** Lots in at most four characters: 812, 1.2k, 12k. */
@@ -65,6 +61,6 @@ export function priceText(ticks: number, tick: Tick): string {
 export function gammaText(contracts: number): string {
   if (Number.isNaN(contracts)) return NONE;
   const size = Math.abs(contracts);
-  if (size >= 100 || size === 0) return grouped(contracts);
+  if (size >= 100 || size === 0) return grouped.format(contracts);
   return contracts.toFixed(size >= 10 ? 1 : 2);
 }

@@ -1,8 +1,9 @@
 /** Play, pause, step, speed, go to a time, and the time on screen. */
 import { InvalidateLevel } from '../model/invalidate';
+import { Made } from '../model/made';
 import type { Snapshot } from '../model/snapshot';
 import { atNewYork, newYorkDate, newYorkTime, type WindowNo } from '../units/time';
-import { element, icon, Made, setClass, setText } from './dom';
+import { element, icon, setClass, setText } from './dom';
 import type { Panel, PanelContext } from './panel';
 
 const ICONS = {
