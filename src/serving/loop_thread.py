@@ -11,8 +11,7 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from serving.client_core import ClientError
 
@@ -65,14 +64,6 @@ class LoopThread:
         finally:
             self._end()
             self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _begin(self, work: Coroutine[Any, Any, Result]) -> Future[Result]:
         with self._lock:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any, Final
 
 import numpy as np
@@ -257,7 +258,7 @@ def check_live(lake: Lake, cache: HudCache, first: int) -> list[Check]:
     settings = load_settings(lake=lake.root, symbol=cache.symbol, dt=cache.dt, port=0, host="127.0.0.1")
     stored = Stored(lake, cache)
     # a loop of its own: a notebook, which may ask for these checks, runs one already
-    with LocalService(settings) as url, LoopThread() as loop:
+    with LocalService(settings) as url, closing(LoopThread()) as loop:
         checks = [
             loop.run(_two_clients(url, cache, first, stored)),
             loop.run(_round_trip(url, cache, stored)),

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_all_work_runs_in_one_thread_and_its_results_and_errors_come_back() -> N
     async def fail() -> None:
         raise KeyError("nope")
 
-    with LoopThread() as loop, ThreadPoolExecutor(8) as pool:
+    with closing(LoopThread()) as loop, ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda n: loop.run(add(n, 1)), range(200))) == list(range(1, 201))
         assert loop.run(thread_name()) == "client-loop"
         with pytest.raises(KeyError, match="nope"):
