@@ -249,6 +249,26 @@ def test_volume_and_delta_below_are_those_of_the_second(still: Hud, tables: Tabl
     assert _label(still, "delta") == f"Cumulative delta {sign}{abs(delta):,} lots"
 
 
+def test_no_delta_of_another_version_stands_while_the_page_waits_for_the_day(still: Hud) -> None:
+    drawn = """() => {
+        const strip = document.querySelector('#panel-delta canvas[aria-hidden]');
+        const { data } = strip.getContext('2d').getImageData(0, 0, strip.width, strip.height);
+        return data.some((byte, i) => i % 4 === 3 && byte > 0);
+    }"""
+    assert still.page.evaluate(drawn)
+    still.page.evaluate(
+        "() => { window.dayBefore = spymaster.store.snapshot.day; spymaster.store.setDay(null); }"
+    )
+    still.page.wait_for_function(
+        "document.querySelector('#panel-delta').textContent.includes('waiting for the day')"
+    )
+    assert not still.page.evaluate(drawn)
+    assert _label(still, "delta") == "Cumulative delta, waiting for the day"
+    still.page.evaluate("spymaster.store.setDay(window.dayBefore)")
+    still.page.wait_for_function("document.querySelector('#panel-delta').textContent.includes('cum. delta')")
+    assert still.page.evaluate(drawn)
+
+
 def _gamma_text(contracts: float) -> str:
     """Contracts per point as the page writes them: about three digits, a true minus."""
     size = abs(contracts)

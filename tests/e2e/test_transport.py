@@ -72,6 +72,20 @@ def test_max_speed_drops_nothing(hud: Open) -> None:
     assert page.state("s.connection.windowsDropped") == 0
 
 
+def test_the_connection_is_called_what_it_says(hud: Open) -> None:
+    page = hud()
+    page.standstill()
+    last = page.state("s.source.lastWindow")
+    page.seek(last - 4)
+    page.act("setSpeed(2)")
+    page.act("play()")
+    page.until("s.transport.ended", 20)
+    badge = page.page.locator("#badge-connection")
+    page.until("document.querySelector('#badge-connection').textContent === 'end of day'")
+    page.page.wait_for_timeout(300)
+    assert str(badge.get_attribute("aria-label")).startswith("end of day. ")
+
+
 def test_play_at_the_end_begins_again(hud: Open) -> None:
     page = hud()
     last = page.state("s.source.lastWindow")
